@@ -1,0 +1,123 @@
+// swift-tools-version: 6.2
+// Granite: a WSGI server whose workers may crash and still tell exactly why.
+// The floors of the house: a target imports only targets of the floors below its own.
+
+import PackageDescription
+
+/// Every Swift target is held to the same rules.
+let swift: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .treatAllWarnings(as: .error),
+]
+
+/// C runs where Swift may not: in a signal handler. Frame pointers keep stacks readable when CFI is missing.
+let c: [CSetting] = [
+    .unsafeFlags(["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-fno-omit-frame-pointer", "-fno-strict-aliasing"])
+]
+
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
+
+let floor0: [Target] = [
+    .target(name: "CGraniteCapture", cSettings: c),
+    .target(name: "CLinux", cSettings: c),
+    .target(name: "CPython", cSettings: c),
+    .target(name: "CDemangle", cSettings: c, linkerSettings: [.linkedLibrary("iberty")]),
+    .systemLibrary(name: "CElfutils", pkgConfig: "libdw", providers: [.apt(["libdw-dev"])]),
+]
+
+let floor1: [Target] = [
+    .target(name: "GraniteReport", swiftSettings: swift),
+    .target(name: "GraniteCrashChannel", dependencies: ["CGraniteCapture", "CLinux", "GraniteReport"], swiftSettings: swift),
+    .target(name: "GraniteExchange", swiftSettings: swift),
+    .target(name: "GraniteLogging", dependencies: [logging], swiftSettings: swift),
+]
+
+let floor2: [Target] = [
+    .target(name: "GraniteHTTP", dependencies: ["CLinux", "GraniteExchange"], swiftSettings: swift),
+    .target(name: "GraniteWSGI", dependencies: ["CPython", "GraniteExchange"], swiftSettings: swift),
+    .target(name: "GraniteCapture", dependencies: ["CGraniteCapture"], swiftSettings: swift),
+    .target(name: "GraniteSymbols", dependencies: ["CElfutils", "CDemangle"], swiftSettings: swift),
+    .target(name: "GraniteStore", dependencies: ["GraniteReport", "CLinux"], swiftSettings: swift),
+    .target(name: "GraniteExport", dependencies: ["GraniteReport"], swiftSettings: swift),
+]
+
+let floor3: [Target] = [
+    .target(
+        name: "GraniteSupervisor",
+        dependencies: ["CLinux", "GraniteReport", "GraniteCrashChannel", "GraniteLogging", logging, lifecycle],
+        swiftSettings: swift),
+    .target(
+        name: "GraniteCollector",
+        dependencies: [
+            "CLinux", "CElfutils", "CGraniteCapture", "GraniteReport", "GraniteCrashChannel", "GraniteSymbols", "GraniteStore",
+        ],
+        swiftSettings: swift),
+]
+
+let floor4: [Target] = [
+    .executableTarget(
+        name: "granite",
+        dependencies: [
+            "CLinux", "GraniteCapture", "GraniteCrashChannel", "GraniteExchange", "GraniteHTTP", "GraniteWSGI",
+            "GraniteSupervisor", "GraniteLogging", "GraniteReport", logging, lifecycle, argumentParser,
+        ],
+        swiftSettings: swift),
+    .executableTarget(
+        name: "granite-crash",
+        dependencies: ["GraniteCollector", "GraniteStore", "GraniteExport", "GraniteReport", "GraniteCrashChannel", argumentParser],
+        swiftSettings: swift),
+]
+
+let tests: [Target] = [
+    .target(name: "TestSupport", dependencies: ["CLinux"], path: "Tests/TestSupport", swiftSettings: swift),
+    .target(name: "CCrashProbe", path: "Tests/CCrashProbe"),
+    .executableTarget(
+        name: "CrashProbe", dependencies: ["GraniteCapture", "GraniteCrashChannel", "CCrashProbe"], path: "Tests/CrashProbe", swiftSettings: swift),
+    .testTarget(name: "GraniteReportTests", dependencies: ["GraniteReport", "TestSupport"], swiftSettings: swift),
+    .testTarget(
+        name: "GraniteCrashChannelTests", dependencies: ["GraniteCrashChannel", "CGraniteCapture", "GraniteReport"], swiftSettings: swift),
+    .testTarget(
+        name: "GraniteHTTPTests",
+        dependencies: ["GraniteHTTP", "GraniteExchange", "CLinux", "TestSupport", nioHTTP1, nioCore, nioEmbedded], swiftSettings: swift),
+    .testTarget(name: "GraniteWSGITests", dependencies: ["GraniteWSGI", "GraniteExchange", "TestSupport"], swiftSettings: swift),
+    .testTarget(
+        name: "GraniteCaptureTests",
+        dependencies: ["GraniteCapture", "CGraniteCapture", "GraniteCrashChannel", "TestSupport", "CrashProbe"], swiftSettings: swift),
+    .testTarget(name: "GraniteSymbolsTests", dependencies: ["GraniteSymbols", "TestSupport", "CrashProbe"], swiftSettings: swift),
+    .testTarget(name: "GraniteStoreTests", dependencies: ["GraniteStore", "GraniteReport", "TestSupport"], swiftSettings: swift),
+    .testTarget(name: "GraniteExportTests", dependencies: ["GraniteExport", "GraniteReport"], swiftSettings: swift),
+    .testTarget(
+        name: "GraniteSupervisorTests",
+        dependencies: ["GraniteSupervisor", "GraniteCrashChannel", "GraniteLogging", "GraniteReport", "TestSupport", logging], swiftSettings: swift),
+    .testTarget(
+        name: "GraniteCollectorTests",
+        dependencies: [
+            "GraniteCollector", "GraniteCrashChannel", "GraniteReport", "GraniteStore", "GraniteSymbols", "CGraniteCapture", "CLinux", "TestSupport", "CrashProbe",
+        ], swiftSettings: swift),
+    .testTarget(
+        name: "EndToEndTests", dependencies: ["GraniteReport", "GraniteStore", "TestSupport", "granite", "granite-crash", "CrashProbe"],
+        swiftSettings: swift),
+]
+
+let package = Package(
+    name: "granite",
+    products: [
+        .executable(name: "granite", targets: ["granite"]),
+        .executable(name: "granite-crash", targets: ["granite-crash"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    ],
+    targets: floor0 + floor1 + floor2 + floor3 + floor4 + tests,
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,47 @@
+// What a worker calls of the capture core. The core itself is C because it runs in a signal handler, where nothing may
+// allocate, lock or retain (signal-safety(7)).
+
+#ifndef GRANITE_CAPTURE_H
+#define GRANITE_CAPTURE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "granite_crash_page.h"
+
+struct granite_capture_options {
+    int page_fd;               ///< memfd of GRANITE_PAGE_FILE_SIZE bytes, or -1: the core makes one of its own
+    int memory_socket;         ///< connected SOCK_SEQPACKET to the collector, or -1: stages A to D only
+    uint32_t level;            ///< enum granite_level
+    uint32_t park_deadline_ms; ///< 0 = 50
+    uint32_t serve_deadline_ms;///< 0 = 1000
+    size_t stack_bytes;        ///< copied of each other thread's stack; 0 = 64 KiB
+    size_t crashed_stack_bytes;///< copied of the crashed thread's stack; 0 = 1 MiB
+};
+
+/// Maps the page, loads libunwind, warms it up, installs the handlers and gives the calling thread an alternate stack.
+/// Call before any crash, once, first thing in main. Returns 0 or an errno value.
+int granite_capture_install(const struct granite_capture_options *_Nonnull options);
+
+/// The mapped page, or NULL before installation. Writing to it is a plain store: no system call.
+struct granite_crash_page *_Nullable granite_capture_page(void);
+
+/// Takes a new snapshot of the loaded objects (dl_iterate_phdr) for the handler's walk. Call before any crash, after dlopen.
+void granite_capture_refresh_modules(void);
+
+/// Where CPython keeps its state; lets the collector read Python frames. Call when the interpreter is initialized.
+void granite_capture_set_python(uint64_t runtime_address, uint32_t version_hex);
+
+/// Captures all threads now and goes on: the drop-site road. May be called from any thread, not from a signal handler. Blocks for
+/// some milliseconds; other threads are parked meanwhile. Strings are truncated to the page's fields; NULL is the empty string.
+/// Returns false if it was only counted (level off, a capture is running, or the rate limit).
+bool granite_capture_now(uint32_t kind, const char *_Nullable subject, const char *_Nullable message, uint32_t owner_tid,
+                         const char *_Nullable owner_name, uint64_t created_ns, const uint64_t *_Nullable creation_frames,
+                         uint32_t creation_frame_count);
+
+/// Return addresses of the calling thread by frame pointers, innermost (the caller) first. Stops at the first frame that does not
+/// look like one. Costs nanoseconds; for creation stacks. Async-signal-safe.
+uint32_t granite_capture_frame_pointers(uint64_t *_Nonnull frames, uint32_t capacity);
+
+#endif

@@ -1,0 +1,230 @@
+// The crash page: one sealed memfd per worker that the supervisor makes, the worker fills and the collector reads.
+// It outlives the worker, so even SIGKILL leaves evidence. This header is the contract between the three: fixed-width
+// integers, a version, asserted offsets. Native byte order; it never leaves the machine.
+
+#ifndef GRANITE_CRASH_PAGE_H
+#define GRANITE_CRASH_PAGE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/// "GRANITE1" in memory order on a little-endian machine.
+#define GRANITE_PAGE_MAGIC 0x314554494e415247ull
+/// Raised whenever a field moves. Readers refuse any other.
+#define GRANITE_PAGE_VERSION 1
+
+#define GRANITE_MAX_THREADS 1024
+#define GRANITE_MAX_REQUESTS 128
+#define GRANITE_MAX_BREADCRUMBS 64
+#define GRANITE_MAX_HANDLER_FRAMES 256
+#define GRANITE_MAX_CREATION_FRAMES 16
+#define GRANITE_MAX_SEGMENTS 2048
+/// Room for the registers of one thread in DWARF order: 17 on x86_64, 33 on aarch64.
+#define GRANITE_MAX_REGISTERS 34
+
+/// Where the snapshot area begins in the memfd, and how far it may grow. The file is sparse: only what is written costs.
+#define GRANITE_SNAPSHOT_OFFSET (1u << 20)
+#define GRANITE_SNAPSHOT_CAPACITY (32u << 20)
+#define GRANITE_PAGE_FILE_SIZE ((uint64_t)GRANITE_SNAPSHOT_OFFSET + GRANITE_SNAPSHOT_CAPACITY)
+/// At most this much of /proc/self/maps is kept.
+#define GRANITE_MAPS_CAPACITY (4u << 20)
+
+/// How much the operator wants to know (GRANITE_BACKTRACE).
+enum granite_level { GRANITE_LEVEL_OFF = 0, GRANITE_LEVEL_SHORT = 1, GRANITE_LEVEL_FULL = 2 };
+
+/// What made the capture begin.
+enum granite_capture_kind {
+    GRANITE_KIND_NONE = 0,
+    GRANITE_KIND_SIGNAL = 1,            ///< a fatal signal; the process dies afterwards
+    GRANITE_KIND_DROP_SITE = 2,         ///< a ThreadBound value was released on another thread; the thread goes on
+    GRANITE_KIND_UNRAISABLE = 3,        ///< sys.unraisablehook
+    GRANITE_KIND_THREAD_EXCEPTION = 4,  ///< threading.excepthook
+    GRANITE_KIND_DUMP = 5,              ///< asked for by a person
+};
+
+/// How far a capture came. Stored after the stage ended, with release order: a reader that sees N may read all of N.
+enum granite_stage {
+    GRANITE_STAGE_IDLE = 0,
+    GRANITE_STAGE_CLAIMED = 1,   ///< A: the gate is held, siginfo and registers of the crashed thread are stored
+    GRANITE_STAGE_PARKED = 2,    ///< B: every thread that could be parked is parked
+    GRANITE_STAGE_WALKED = 3,    ///< C: the handler's own walk of the crashed thread is stored
+    GRANITE_STAGE_COPIED = 4,    ///< D: maps, vdso and stacks are in the snapshot area
+    GRANITE_STAGE_SERVED = 5,    ///< E: the collector said that it has all it wants, or the deadline passed
+    GRANITE_STAGE_FINISHED = 6,  ///< F: about to die of the true signal, or to go on
+};
+
+/// capture.flags
+enum granite_capture_flag {
+    GRANITE_CAPTURE_SECOND_FAULT = 1u << 0,        ///< Z: a second fault ended the capture early
+    GRANITE_CAPTURE_PARK_TIMED_OUT = 1u << 1,      ///< some threads did not park in time
+    GRANITE_CAPTURE_THREADS_TRUNCATED = 1u << 2,   ///< more than GRANITE_MAX_THREADS threads
+    GRANITE_CAPTURE_SNAPSHOT_FULL = 1u << 3,       ///< stacks were left out, the snapshot area is full
+    GRANITE_CAPTURE_COLLECTOR_ABSENT = 1u << 4,    ///< nobody answered on the memory socket
+    GRANITE_CAPTURE_COLLECTOR_TIMEOUT = 1u << 5,   ///< the collector did not say "got it" before the deadline
+    GRANITE_CAPTURE_WALK_FAULTED = 1u << 6,        ///< the handler's walk met a fault and was cut short
+    GRANITE_CAPTURE_NO_UNWINDER = 1u << 7,         ///< libunwind could not be loaded; stage C is empty
+};
+
+/// thread.state
+enum granite_thread_state {
+    GRANITE_THREAD_UNUSED = 0,
+    GRANITE_THREAD_SIGNALLED = 1,  ///< was asked to park and did not answer in time: no registers
+    GRANITE_THREAD_PARKED = 2,     ///< registers and fs_base are valid
+    GRANITE_THREAD_CRASHED = 3,    ///< the thread whose handler runs; registers and fs_base are valid
+    GRANITE_THREAD_REFUSED = 4,    ///< no signal could be sent to it
+};
+
+/// One thread at the moment of capture.
+struct granite_thread {
+    uint32_t tid;
+    uint32_t state;                             ///< enum granite_thread_state
+    uint64_t time_ns;                           ///< CLOCK_MONOTONIC when it parked
+    uint64_t fs_base;                           ///< thread pointer = pthread_self() = Python's thread_id
+    uint64_t registers[GRANITE_MAX_REGISTERS];  ///< DWARF order (System V psABI); x86_64: rax rdx rcx rbx rsi rdi rbp rsp r8..r15 rip
+    char name[16];                              ///< /proc/self/task/TID/comm, NUL-terminated; filled for all threads
+};
+
+/// A range of the worker's memory that was copied into the snapshot area.
+struct granite_segment {
+    uint64_t address;
+    uint64_t offset;  ///< in the memfd
+    uint32_t length;
+    uint32_t kind;    ///< enum granite_segment_kind
+};
+
+enum granite_segment_kind {
+    GRANITE_SEGMENT_STACK = 1,
+    GRANITE_SEGMENT_VDSO = 2,
+    GRANITE_SEGMENT_NEAR_REGISTER = 3,
+    GRANITE_SEGMENT_CODE = 4,  ///< bytes at the faulting instruction
+};
+
+/// One request being served. A seqlock: `sequence` is odd while the owner writes. Written by its application thread alone.
+struct granite_request {
+    uint32_t sequence;
+    uint32_t tid;         ///< 0 = slot is free
+    uint64_t started_ns;  ///< CLOCK_MONOTONIC
+    char id[40];
+    char method[24];
+    char target[432];     ///< truncated, NUL-terminated
+};
+
+struct granite_breadcrumb {
+    uint32_t sequence;
+    uint32_t tid;
+    uint64_t time_ns;  ///< CLOCK_REALTIME
+    char category[24];
+    char message[216];
+};
+
+/// A capture in progress or ended. Everything here is written by the capturing thread.
+struct granite_capture {
+    uint32_t stage;     ///< enum granite_stage
+    uint32_t kind;      ///< enum granite_capture_kind
+    uint32_t sequence;  ///< counts captures of this worker from 1; a drop site and a later crash differ in it
+    uint32_t flags;     ///< enum granite_capture_flag
+    uint32_t crashed_tid;
+    int32_t signal_number;
+    int32_t signal_code;   ///< si_code
+    int32_t signal_errno;  ///< si_errno
+    uint64_t signal_address;
+    int32_t sender_pid;    ///< si_pid where si_code says that a process sent it, else 0
+    uint32_t sender_uid;
+    uint64_t time_ns;           ///< CLOCK_REALTIME at entry
+    uint64_t entered_ns;        ///< CLOCK_MONOTONIC
+    uint64_t claimed_ns;        ///< each: CLOCK_MONOTONIC at the end of the stage, 0 if it was not reached
+    uint64_t parked_ns;
+    uint64_t walked_ns;
+    uint64_t copied_ns;
+    uint64_t served_ns;
+    uint32_t thread_count;  ///< used entries of page.threads; entry 0 is the crashed thread
+    uint32_t parked_count;
+    uint32_t handler_frame_count;
+    uint32_t segment_count;
+    uint64_t maps_offset;  ///< in the memfd; text of /proc/self/maps
+    uint64_t maps_length;
+    uint64_t second_fault_address;  ///< with GRANITE_CAPTURE_SECOND_FAULT
+    int32_t second_fault_signal;
+    uint32_t trap_number;  ///< x86_64: REG_TRAPNO
+    uint64_t error_code;   ///< x86_64: REG_ERR; bit 1 = write, bit 4 = instruction fetch
+    /// Drop sites, unraisable exceptions, dumps. NUL-terminated UTF-8, truncated.
+    char subject[256];   ///< the value's label or the object's repr
+    char message[1024];  ///< what is wrong, in the words of whoever noticed
+    uint32_t owner_tid;  ///< 0 = not known
+    uint32_t creation_frame_count;
+    char owner_name[16];
+    uint64_t created_ns;  ///< CLOCK_REALTIME, 0 = not known
+    uint64_t creation_frames[GRANITE_MAX_CREATION_FRAMES];  ///< return addresses, innermost first
+    uint64_t handler_frames[GRANITE_MAX_HANDLER_FRAMES];    ///< C: instruction pointers, innermost first
+};
+
+/// The whole page. Fixed part at offset 0, snapshot area at GRANITE_SNAPSHOT_OFFSET.
+struct granite_crash_page {
+    uint64_t magic;
+    uint32_t version;
+    uint32_t header_size;  ///< sizeof(struct granite_crash_page)
+    // Written by the supervisor before the worker starts.
+    char crash_id[32];  ///< ULID, given out at spawn, so a respawn event can name it before the report exists
+    uint32_t slot;
+    uint32_t generation;
+    uint32_t level;  ///< enum granite_level
+    uint32_t reserved0;
+    // Written by the worker.
+    uint32_t pid;
+    uint32_t ready;          ///< 1 once the app is imported and the worker accepts requests
+    uint64_t started_ns;     ///< CLOCK_REALTIME
+    uint64_t heartbeat_ns;   ///< CLOCK_MONOTONIC, the event loop's last turn
+    uint64_t requests_served;
+    uint64_t rss_bytes;      ///< sampled about once a second while serving
+    uint64_t python_runtime; ///< address of _PyRuntime, 0 = no interpreter yet
+    uint32_t python_version; ///< PY_VERSION_HEX
+    uint32_t suppressed_captures;  ///< drop sites that were counted only, by the rate limit or because a capture was running
+    uint32_t breadcrumb_count;     ///< ever written; the ring holds the last GRANITE_MAX_BREADCRUMBS
+    uint32_t reserved1;
+    struct granite_request requests[GRANITE_MAX_REQUESTS];
+    struct granite_breadcrumb breadcrumbs[GRANITE_MAX_BREADCRUMBS];
+    struct granite_capture capture;
+    struct granite_thread threads[GRANITE_MAX_THREADS];
+    struct granite_segment segments[GRANITE_MAX_SEGMENTS];
+};
+
+_Static_assert(sizeof(struct granite_thread) == 312, "thread layout");
+_Static_assert(sizeof(struct granite_segment) == 24, "segment layout");
+_Static_assert(sizeof(struct granite_request) == 512, "request layout");
+_Static_assert(sizeof(struct granite_breadcrumb) == 256, "breadcrumb layout");
+_Static_assert(offsetof(struct granite_crash_page, requests) == 128, "page layout");
+_Static_assert(sizeof(struct granite_crash_page) <= GRANITE_SNAPSHOT_OFFSET, "the fixed part fits below the snapshot");
+
+/// The memory socket: SOCK_SEQPACKET, one message is one thing. The worker speaks first with a hello; the collector then
+/// asks in batches (one message = an array of requests) and the worker answers each request with one message
+/// (reply header, then `length` bytes). GRANITE_MEMORY_DONE ends the service and is not answered.
+enum granite_memory_operation { GRANITE_MEMORY_READ = 1, GRANITE_MEMORY_DONE = 2 };
+/// At most so many requests in one message, and so many bytes in one read.
+#define GRANITE_MEMORY_BATCH 64
+#define GRANITE_MEMORY_MAX_READ 65536u
+
+struct granite_memory_hello {
+    uint64_t magic;
+    uint32_t pid;
+    uint32_t capture_sequence;
+};
+
+struct granite_memory_request {
+    uint32_t operation;  ///< enum granite_memory_operation
+    uint32_t length;
+    uint64_t address;
+};
+
+/// `result` is `length` on success; -EFAULT when nothing could be read (length 0); a short positive count when only a prefix
+/// is mapped.
+struct granite_memory_reply {
+    int32_t result;
+    uint32_t length;
+    uint64_t address;
+};
+
+_Static_assert(sizeof(struct granite_memory_hello) == 16, "hello layout");
+_Static_assert(sizeof(struct granite_memory_request) == 16, "request layout");
+_Static_assert(sizeof(struct granite_memory_reply) == 16, "reply layout");
+
+#endif

@@ -1,0 +1,2 @@
+// Placeholder of the module until its first file.
+#include "granite_capture.h"

@@ -1,0 +1,83 @@
+// Defines what supervisor and collector say to each other over their control socket, one JSON object a message.
+// It is separate because both sit on the same floor and neither imports the other.
+
+package import GraniteReport
+
+/// From the supervisor to the collector.
+package enum SupervisorMessage: Codable, Sendable, Equatable {
+    /// A worker was spawned. Two descriptors come with the message: the crash page, then the collector's end of the memory socket.
+    /// Sent again for every live worker when the collector was restarted.
+    case watch(Watch)
+    /// A worker is dead. The collector makes a report unless the exit was `expected`.
+    case exited(Exited)
+    /// A replacement was started for the worker that had `crashID`.
+    case respawned(Respawned)
+
+    package struct Watch: Codable, Sendable, Equatable {
+        package var crashID: String
+        package var slot: Int
+        package var generation: Int
+        package var pid: Int32
+        /// True if this collector replaces one that died: what it makes of a capture in progress is marked incomplete.
+        package var afterCollectorRestart: Bool
+        package init(crashID: String, slot: Int, generation: Int, pid: Int32, afterCollectorRestart: Bool) {
+            self.crashID = crashID
+            self.slot = slot
+            self.generation = generation
+            self.pid = pid
+            self.afterCollectorRestart = afterCollectorRestart
+        }
+    }
+
+    package struct Exited: Codable, Sendable, Equatable {
+        package var crashID: String
+        package var pid: Int32
+        /// The status as waitpid(2) gave it.
+        package var waitStatus: Int32
+        /// True if the supervisor asked the worker to stop, or it ended with code 0 while stopping: no report.
+        package var expected: Bool
+        /// True if the worker never became ready.
+        package var duringStartup: Bool
+        package var uptimeSeconds: Double
+        package var resources: ResourceUsage
+        /// The worker's last lines on stderr, oldest first.
+        package var logTail: [String]
+        /// How far the cgroup's `oom_kill` counter moved while the worker died; nil if it cannot be read.
+        package var oomKills: Int?
+        package init(
+            crashID: String, pid: Int32, waitStatus: Int32, expected: Bool, duringStartup: Bool, uptimeSeconds: Double,
+            resources: ResourceUsage, logTail: [String], oomKills: Int?
+        ) {
+            self.crashID = crashID
+            self.pid = pid
+            self.waitStatus = waitStatus
+            self.expected = expected
+            self.duringStartup = duringStartup
+            self.uptimeSeconds = uptimeSeconds
+            self.resources = resources
+            self.logTail = logTail
+            self.oomKills = oomKills
+        }
+    }
+
+    package struct Respawned: Codable, Sendable, Equatable {
+        package var crashID: String
+        package var pid: Int32
+        package var afterMilliseconds: Double
+        package init(crashID: String, pid: Int32, afterMilliseconds: Double) {
+            self.crashID = crashID
+            self.pid = pid
+            self.afterMilliseconds = afterMilliseconds
+        }
+    }
+}
+
+/// From the collector to the supervisor.
+package enum CollectorMessage: Codable, Sendable, Equatable {
+    /// The collector serves.
+    case ready
+    /// A report is stored. `crashID` is the worker's; a drop site's report has an id of its own in the summary.
+    case reported(crashID: String, summary: CrashSummary)
+    /// No report could be stored (full disk, unreadable directory). The sentence says why; the summary is whatever is known.
+    case failed(crashID: String, reason: String, summary: CrashSummary?)
+}

@@ -1,0 +1,156 @@
+// Defines what a report says about the process, the worker, its requests and its modules.
+
+package struct ProcessInfo: Codable, Sendable, Equatable {
+    package var pid: Int?
+    package var argv: [String]?
+    package var executable: String?
+    package var uptimeSeconds: Double?
+    /// `3.11.7`.
+    package var pythonVersion: String?
+    package var graniteVersion: String?
+    package var kernel: String?
+    /// `x86_64`.
+    package var architecture: String?
+    /// How the process ended, as waitpid(2) told.
+    package var exit: ExitStatus?
+    package var resources: ResourceUsage?
+    package var cgroup: String?
+    /// Resident memory, last sample before the end.
+    package var rssBytes: UInt64?
+
+    package init() {}
+
+    enum CodingKeys: String, CodingKey {
+        case pid, argv, executable
+        case uptimeSeconds = "uptime_s"
+        case pythonVersion = "python_version"
+        case graniteVersion = "granite_version"
+        case kernel, architecture, exit, resources, cgroup
+        case rssBytes = "rss_bytes"
+    }
+}
+
+/// How a process ended: exactly one of signal and code is set.
+package struct ExitStatus: Codable, Sendable, Equatable {
+    /// Number of the signal that killed it.
+    package var number: Int?
+    /// Its name.
+    package var signal: String?
+    package var coreDumped: Bool?
+    package var code: Int?
+
+    package init() {}
+
+    enum CodingKeys: String, CodingKey {
+        case number, signal
+        case coreDumped = "core_dumped"
+        case code
+    }
+}
+
+/// getrusage(2) of the dead worker.
+package struct ResourceUsage: Codable, Sendable, Equatable {
+    package var userSeconds: Double
+    package var systemSeconds: Double
+    package var maxRSSBytes: UInt64
+
+    package init(userSeconds: Double = 0, systemSeconds: Double = 0, maxRSSBytes: UInt64 = 0) {
+        self.userSeconds = userSeconds
+        self.systemSeconds = systemSeconds
+        self.maxRSSBytes = maxRSSBytes
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case userSeconds = "user_s"
+        case systemSeconds = "system_s"
+        case maxRSSBytes = "max_rss_bytes"
+    }
+}
+
+package struct WorkerInfo: Codable, Sendable, Equatable {
+    package var slot: Int?
+    /// 1 for the first worker in the slot.
+    package var generation: Int?
+    /// Pid of the replacement.
+    package var respawnedAs: Int?
+    package var respawnMilliseconds: Double?
+    package var uptimeSeconds: Double?
+    package var requestsServed: UInt64?
+
+    package init() {}
+
+    enum CodingKeys: String, CodingKey {
+        case slot, generation
+        case respawnedAs = "respawned_as"
+        case respawnMilliseconds = "respawn_ms"
+        case uptimeSeconds = "uptime_s"
+        case requestsServed = "requests_served"
+    }
+}
+
+package struct RequestInfo: Codable, Sendable, Equatable {
+    package var id: String?
+    package var method: String?
+    package var target: String?
+    package var tid: Int?
+    /// How long it was being served at the capture.
+    package var ageMilliseconds: Double?
+
+    package init() {}
+
+    enum CodingKeys: String, CodingKey {
+        case id, method, target, tid
+        case ageMilliseconds = "age_ms"
+    }
+}
+
+package struct ModuleInfo: Codable, Sendable, Equatable {
+    package var path: String?
+    package var base: Address?
+    package var size: UInt64?
+    /// Lower-case hexadecimal.
+    package var buildID: String?
+    /// `found`, `missing` (names from the symbol table at best), `replaced` (the file on disk is another build) or `none`.
+    package var debug: String?
+
+    package init() {}
+
+    enum CodingKeys: String, CodingKey {
+        case path, base, size
+        case buildID = "build_id"
+        case debug
+    }
+}
+
+package struct Breadcrumb: Codable, Sendable, Equatable {
+    package var time: String?
+    package var tid: Int?
+    package var category: String?
+    package var message: String?
+
+    package init() {}
+}
+
+/// Both sides of a value that was released, or an error that was raised, where nobody could catch it.
+package struct DropSite: Codable, Sendable, Equatable {
+    /// The value's label, or the object's repr.
+    package var subject: String?
+    /// What was wrong, in the words of whoever noticed.
+    package var message: String?
+    package var ownerTid: Int?
+    package var ownerName: String?
+    /// When the value was made, RFC 3339.
+    package var created: String?
+    /// Where the value was made, innermost first.
+    package var creationFrames: [Frame]?
+
+    package init() {}
+
+    enum CodingKeys: String, CodingKey {
+        case subject, message
+        case ownerTid = "owner_tid"
+        case ownerName = "owner_name"
+        case created
+        case creationFrames = "creation_frames"
+    }
+}
