@@ -1,0 +1,24 @@
+// A folder that a test has to itself.
+
+package import Foundation
+
+/// A fresh folder, removed with its contents when the last reference goes.
+package final class TemporaryDirectory: Sendable {
+    package let url: URL
+
+    package init() throws {
+        url = FileManager.default.temporaryDirectory.appendingPathComponent("granite-test-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+    }
+
+    deinit { try? FileManager.default.removeItem(at: url) }
+
+    package func file(_ name: String) -> URL { url.appendingPathComponent(name) }
+
+    @discardableResult
+    package func write(_ text: String, to name: String) throws -> URL {
+        try FileManager.default.createDirectory(at: file(name).deletingLastPathComponent(), withIntermediateDirectories: true)
+        try text.write(to: file(name), atomically: true, encoding: .utf8)
+        return file(name)
+    }
+}
