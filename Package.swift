@@ -103,7 +103,7 @@ let tests: [Target] = [
         ], swiftSettings: swift),
     .testTarget(
         name: "EndToEndTests", dependencies: ["GraniteReport", "GraniteStore", "TestSupport", "granite", "granite-crash", "CrashProbe"],
-        swiftSettings: swift),
+        exclude: ["Fixtures"], swiftSettings: swift),
 ]
 
 let package = Package(
