@@ -8,7 +8,7 @@ out=$(mktemp -d)
 run() { # name connections arguments...
     name=$1 connections=$2; shift 2
     port=$((port + 1))
-    "$bench" --port $port "$@" > "$out/cpu" &
+    "$bench" --port $port "$@" &
     server=$!
     until wrk -t1 -c1 -d0.1s http://127.0.0.1:$port/ > /dev/null 2>&1; do :; done
     before=$(awk '{ print ($14 + $15) * 10000 }' /proc/$server/stat)

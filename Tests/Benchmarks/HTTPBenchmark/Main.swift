@@ -61,10 +61,6 @@ struct HTTPBenchmark {
             _ = write(stop, &one, 8)
         }
         try server.run()
-        var usage = rusage()
-        getrusage(RUSAGE_SELF, &usage)
-        let micros = (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1_000_000 + usage.ru_utime.tv_usec + usage.ru_stime.tv_usec
-        print(micros)
     }
 
     private static func listen(port: UInt16) -> Int32 {
