@@ -16,7 +16,9 @@ final class Connection {
     var index = 0
     /// The socket may have bytes: edge-triggered, so true until a read says otherwise.
     var isReadable = false
-    /// The peer has ended its side.
+    /// Behind the bytes in the socket is the peer's end, or an error.
+    var endIsAnnounced = false
+    /// The peer has ended its side, and everything before was read.
     var sawEnd = false
     /// Broken, or cut while an application thread had it: close as soon as it comes back.
     var mustClose = false

@@ -194,7 +194,8 @@ final class EventLoop {
 
     private func handle(_ connection: Connection, events: UInt32) {
         let broken = events & UInt32(EPOLLERR.rawValue | EPOLLHUP.rawValue) != 0
-        if broken || events & UInt32(EPOLLIN.rawValue | EPOLLRDHUP.rawValue) != 0 { connection.isReadable = true }
+        if broken || events & UInt32(EPOLLRDHUP.rawValue) != 0 { connection.endIsAnnounced = true }
+        if connection.endIsAnnounced || events & UInt32(EPOLLIN.rawValue) != 0 { connection.isReadable = true }
         if connection.isInFlight { return }
         switch connection.state.phase {
         case .closed: return
@@ -315,8 +316,9 @@ final class EventLoop {
             case .moved(let count):
                 connection.input.filled(count)
                 progressed = true
-                // A short read has emptied the socket; what comes later is announced (epoll(7), edge-triggered).
-                if count < room { connection.isReadable = false }
+                // A short read has emptied the socket; what comes later is announced (epoll(7), edge-triggered). But an end that was
+                // announced together with these bytes is not announced again.
+                if count < room && !connection.endIsAnnounced { connection.isReadable = false }
             case .wouldBlock:
                 connection.isReadable = false
                 return
