@@ -17,6 +17,9 @@ let c: [CSetting] = [
     .unsafeFlags(["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-fno-omit-frame-pointer", "-fno-strict-aliasing"])
 ]
 
+/// Exclusivity is checked in debug builds, which the tests run in; in release the checks alone cost the hot path a few percent.
+let unchecked = SwiftSetting.unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))
+
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
@@ -40,7 +43,7 @@ let floor1: [Target] = [
 ]
 
 let floor2: [Target] = [
-    .target(name: "GraniteHTTP", dependencies: ["CLinux", "GraniteExchange"], swiftSettings: swift),
+    .target(name: "GraniteHTTP", dependencies: ["CLinux", "GraniteExchange"], swiftSettings: swift + [unchecked]),
     .target(name: "GraniteWSGI", dependencies: ["CPython", "GraniteExchange"], swiftSettings: swift),
     .target(name: "GraniteCapture", dependencies: ["CGraniteCapture"], swiftSettings: swift),
     .target(name: "GraniteSymbols", dependencies: ["CElfutils", "CDemangle"], swiftSettings: swift),
@@ -86,6 +89,9 @@ let tests: [Target] = [
     .testTarget(
         name: "GraniteHTTPTests",
         dependencies: ["GraniteHTTP", "GraniteExchange", "CLinux", "TestSupport", nioHTTP1, nioCore, nioEmbedded], swiftSettings: swift),
+    .executableTarget(
+        name: "HTTPBenchmark", dependencies: ["GraniteHTTP", "GraniteExchange", "CLinux"], path: "Tests/Benchmarks/HTTPBenchmark",
+        swiftSettings: swift),
     .testTarget(name: "GraniteWSGITests", dependencies: ["GraniteWSGI", "GraniteExchange", "TestSupport"], swiftSettings: swift),
     .testTarget(
         name: "GraniteCaptureTests",
