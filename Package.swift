@@ -86,7 +86,11 @@ let tests: [Target] = [
     .testTarget(
         name: "GraniteHTTPTests",
         dependencies: ["GraniteHTTP", "GraniteExchange", "CLinux", "TestSupport", nioHTTP1, nioCore, nioEmbedded], swiftSettings: swift),
-    .testTarget(name: "GraniteWSGITests", dependencies: ["GraniteWSGI", "GraniteExchange", "TestSupport"], swiftSettings: swift),
+    .executableTarget(
+        name: "WSGIProbe", dependencies: ["GraniteWSGI", "GraniteExchange"], path: "Tests/WSGIProbe", swiftSettings: swift),
+    .testTarget(
+        name: "GraniteWSGITests", dependencies: ["GraniteWSGI", "GraniteExchange", "TestSupport", "WSGIProbe"],
+        exclude: ["Fixtures"], swiftSettings: swift),
     .testTarget(
         name: "GraniteCaptureTests",
         dependencies: ["GraniteCapture", "CGraniteCapture", "GraniteCrashChannel", "TestSupport", "CrashProbe"], swiftSettings: swift),
