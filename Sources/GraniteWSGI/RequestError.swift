@@ -5,11 +5,14 @@ import GraniteExchange
 
 enum RequestError {
     /// Prints the exception that is set to sys.stderr, with its traceback and chain, and clears it.
-    static func report(_ request: Request) {
+    static func report(_ request: Request, idPrefix: String) {
+        if PyErr_Occurred() == nil {  // an extension's bug: it returned NULL and said nothing
+            PyErr_SetString(granite_python_RuntimeError(), "the application failed without an exception")
+        }
         let exception = PythonException.fetch()
         defer { exception.release() }
         if let errors = PySys_GetObject("stderr"), errors != granite_python_None() {
-            let line = "granite: request \(String(request.number, radix: 16)) failed: \(text(request.method)) \(text(request.target))\n"
+            let line = "granite: request \(idPrefix)\(String(request.number, radix: 16)) failed: \(text(request.method)) \(text(request.target))\n"
             _ = line.withCString { PyFile_WriteString($0, errors) }
             PyErr_Clear()
         }

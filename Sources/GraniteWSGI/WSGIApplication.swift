@@ -10,6 +10,7 @@ package final class WSGIApplication: Application {
     let callable: Object
     let environ: Environ
     let types: Types
+    let requestIDPrefix: String
 
     /// The classes that applications see, owned for the process's life.
     struct Types {
@@ -25,6 +26,7 @@ package final class WSGIApplication: Application {
         _ target: ApplicationTarget, configuration: WSGIConfiguration, interpreter: PythonInterpreter, directory: String
     ) throws(WSGIError) {
         self.interpreter = interpreter
+        requestIDPrefix = configuration.requestIDPrefix
         (callable, environ, types) = try interpreter.withGIL { () throws(WSGIError) -> (Object, Environ, Types) in
             let callable = try ApplicationLoader.load(target, directory: directory)
             guard let input = RequestInput.makeType(), let response = ResponseFunctions.makeType(),

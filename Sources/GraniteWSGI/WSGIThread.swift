@@ -76,7 +76,7 @@ final class WSGIThread: ApplicationThread {
     /// The exception that is set becomes a 500, or a cut connection, and is printed with its traceback. SystemExit and
     /// KeyboardInterrupt are no exception to that: a request must not end the worker.
     private func fail(_ exchange: any Exchange, _ request: Request) {
-        RequestError.report(request)
+        RequestError.report(request, idPrefix: application.requestIDPrefix)
         exchange.fail()
     }
 
@@ -127,11 +127,7 @@ final class WSGIThread: ApplicationThread {
     /// Any other iterable: each chunk is on its way before the next is asked for. False: a Python error is set.
     private func iterate(_ result: Object, _ exchange: any Exchange, _ request: Request) -> Bool {
         guard let iterator = PyObject_GetIter(result) else {
-            if head == .none || result == granite_python_None() {
-                PyErr_Clear()
-                PyErr_SetString(
-                    granite_python_TypeError(), "the application returned \(PythonText.typeName(result)), not an iterable of bytes (PEP 3333)")
-            }
+            refuseResult(result)
             return false
         }
         defer { iterator.release() }
@@ -216,11 +212,20 @@ final class WSGIThread: ApplicationThread {
         PyErr_SetString(granite_python_TypeError(), "the body must be of bytes, and the application gave \(name) (PEP 3333)")
     }
 
+    /// Says what an application returned that is no iterable at all; an `__iter__` that raised has said so itself.
+    private func refuseResult(_ result: Object) {
+        let type = Object(result.pointee.ob_type)
+        if let method = type.attribute("__iter__") ?? type.attribute("__getitem__") { return method.release() }
+        PyErr_Clear()
+        PyErr_SetString(
+            granite_python_TypeError(), "the application returned \(PythonText.typeName(result)), not an iterable of bytes (PEP 3333)")
+    }
+
     /// `close()`, once, whatever happened before; its errors are printed, the response is over.
     private func closeIterable(_ result: Object, _ request: Request) {
         guard let close = result.attribute("close") else { return }
         defer { close.release() }
-        if let nothing = pythonCall(close) { nothing.release() } else { RequestError.report(request) }
+        if let nothing = pythonCall(close) { nothing.release() } else { RequestError.report(request, idPrefix: application.requestIDPrefix) }
     }
 
     // MARK: What the application calls

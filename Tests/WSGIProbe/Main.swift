@@ -2,7 +2,7 @@
 // so each test runs one probe.
 //
 //   WSGIProbe locate [python]
-//   WSGIProbe serve [--python P] [--directory D] [--factory] [--repeat N] TARGET < script.json
+//   WSGIProbe serve [--python P] [--directory D] [--factory] [--repeat N] --script FILE TARGET
 //   WSGIProbe measure [--python P] [--directory D] [--count N] TARGET
 
 import Foundation
@@ -31,10 +31,11 @@ enum Probe {
             if word == "--factory" { options[word] = "" } else if word.hasPrefix("--") { options[word] = rest.popFirst() } else { names.append(word) }
         }
         let environment = Foundation.ProcessInfo.processInfo.environment
-        let python = try PythonInstallation.locate(python: options["--python"] ?? (arguments.first == "locate" ? names.first : nil), environment: environment)
+        var python = try PythonInstallation.locate(python: options["--python"] ?? (arguments.first == "locate" ? names.first : nil), environment: environment)
         if arguments.first == "locate" {
             return say(.installation(executable: python.executable, prefix: python.prefix, version: python.version, library: python.library))
         }
+        if let version = options["--claimed-version"] { python.version = version }
         let directory = options["--directory"] ?? FileManager.default.currentDirectoryPath
         let target = try ApplicationTarget(names.first ?? "", factory: options["--factory"] != nil)
         let interpreter = try PythonInterpreter.start(python, arguments: ["granite", names.first ?? ""], directory: directory)
@@ -47,7 +48,7 @@ enum Probe {
         if arguments.first == "measure" {
             measure(application, names.first ?? "", count: Int(options["--count"] ?? "") ?? 100_000)
         } else {
-            let script = try JSONDecoder().decode([ScriptedRequest].self, from: FileHandle.standardInput.readToEnd() ?? Data())
+            let script = try JSONDecoder().decode([ScriptedRequest].self, from: Data(contentsOf: URL(fileURLWithPath: options["--script"] ?? "/dev/stdin")))
             serve(script, repeats: Int(options["--repeat"] ?? "") ?? 1, application, interpreter)
         }
         interpreter.finalize()
