@@ -92,7 +92,11 @@ let tests: [Target] = [
     .executableTarget(
         name: "HTTPBenchmark", dependencies: ["GraniteHTTP", "GraniteExchange", "CLinux"], path: "Tests/Benchmarks/HTTPBenchmark",
         swiftSettings: swift),
-    .testTarget(name: "GraniteWSGITests", dependencies: ["GraniteWSGI", "GraniteExchange", "TestSupport"], swiftSettings: swift),
+    .executableTarget(
+        name: "WSGIProbe", dependencies: ["GraniteWSGI", "GraniteExchange"], path: "Tests/WSGIProbe", swiftSettings: swift),
+    .testTarget(
+        name: "GraniteWSGITests", dependencies: ["GraniteWSGI", "GraniteExchange", "TestSupport", "WSGIProbe"],
+        exclude: ["Fixtures"], swiftSettings: swift),
     .testTarget(
         name: "GraniteCaptureTests",
         dependencies: ["GraniteCapture", "CGraniteCapture", "GraniteCrashChannel", "TestSupport", "CrashProbe"], swiftSettings: swift),
