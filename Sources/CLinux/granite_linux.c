@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -34,6 +35,14 @@ int granite_epoll_wait(int epoll, struct epoll_event *events, int capacity, int6
 }
 
 int granite_eventfd(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
+
+char **granite_environment(void) { return environ; }
+
+int granite_usable_processors(void) {
+    // More processors than cpu_set_t has bits are EINVAL: then the answer is unknown, not wrong.
+    cpu_set_t set;
+    return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 0;
+}
 
 pid_t granite_gettid(void) { return (pid_t)syscall(SYS_gettid); }
 

@@ -35,7 +35,7 @@ package struct AccessLineFormatter: Sendable {
     private let format: LogFormat
     private let slot: Int
     private let pid: Int
-    private var timestamp = Timestamp()
+    private var timestamp = LogTimestamp()
 
     package init(format: LogFormat, slot: Int, pid: Int32) {
         self.format = format

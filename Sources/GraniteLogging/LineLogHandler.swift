@@ -21,7 +21,7 @@ package struct LineLogHandler: LogHandler {
 
     /// - Parameter clock: nanoseconds since 1970; tests give their own.
     package init(
-        output: LogOutput, format: LogFormat, theme: Theme = .plain, clock: @escaping @Sendable () -> UInt64 = { Timestamp.now() }
+        output: LogOutput, format: LogFormat, theme: Theme = .plain, clock: @escaping @Sendable () -> UInt64 = { LogTimestamp.now() }
     ) {
         self.output = output
         self.format = format
@@ -66,7 +66,7 @@ package struct LineLogHandler: LogHandler {
         var line: [UInt8] = []
         line.reserveCapacity(256)
         line.append(contentsOf: #"{"time":""#.utf8)
-        var timestamp = Timestamp()
+        var timestamp = LogTimestamp()
         timestamp.append(nanoseconds: time, to: &line)
         line.append(contentsOf: #"","level":"\#(level.rawValue)","event":"#.utf8)
         line.appendJSONString(name)
@@ -81,7 +81,7 @@ package struct LineLogHandler: LogHandler {
     private static func text(time: UInt64, level: Logger.Level, sentence: String, details: [String], theme: Theme) -> [UInt8] {
         var line: [UInt8] = []
         line.append(contentsOf: theme.dim.utf8)
-        var timestamp = Timestamp()
+        var timestamp = LogTimestamp()
         timestamp.append(nanoseconds: time, to: &line)
         line.append(contentsOf: "\(theme.reset) \(theme.start(of: level))\(label(of: level))".utf8)
         line.appendPrintable(sentence)

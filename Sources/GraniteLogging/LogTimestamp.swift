@@ -5,7 +5,7 @@ import Glibc
 
 /// Writes moments as `2026-11-24T13:40:12.345Z`. Remembers the last second, so that most calls only write three digits.
 /// A value belongs to one thread.
-package struct Timestamp: Sendable {
+package struct LogTimestamp: Sendable {
     private var second: Int64 = .min
     private var prefix: [UInt8] = []
 
