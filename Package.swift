@@ -19,6 +19,7 @@ let c: [CSetting] = [
 
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
@@ -51,7 +52,7 @@ let floor2: [Target] = [
 let floor3: [Target] = [
     .target(
         name: "GraniteSupervisor",
-        dependencies: ["CLinux", "GraniteReport", "GraniteCrashChannel", "GraniteLogging", logging, lifecycle],
+        dependencies: ["CLinux", "GraniteReport", "GraniteCrashChannel", "GraniteLogging", logging, lifecycle, unixSignals],
         swiftSettings: swift),
     .target(
         name: "GraniteCollector",

@@ -37,7 +37,8 @@ extension ServerEvent {
         case .collectorOutput(let pid, let line):
             [.init("pid", .integer(Int(pid))), .init("stream", .string("stderr")), .init("line", .string(line))]
         case .crashReported(let reported):
-            [reported.worker.field, .init("alive", .boolean(reported.alive)), .init("crash", .object(reported.summary.fields))]
+            (reported.worker.map { [$0.field] } ?? [])
+                + [.init("alive", .boolean(reported.alive)), .init("crash", .object(reported.summary.fields))]
         case .crashReportFailed(let worker, let id, let reason):
             (worker.map { [$0.field] } ?? [])
                 + [.init("crash", .object([.init("id", .string(id))])), .init("reason", .string(reason))]

@@ -29,7 +29,7 @@ extension ServerEvent {
         case .collectorUnavailable(let reason): "crashes will be told without reports: \(reason)"
         case .collectorOutput(let pid, let line): "crash collector (pid \(pid)): \(line)"
         case .crashReported(let reported):
-            "\(reported.worker.phrase)\(reported.alive ? " lives on" : ""): \(reported.summary.reason) · crash \(reported.summary.id)"
+            "\(reported.worker?.phrase ?? "a worker")\(reported.alive ? " lives on" : ""): \(reported.summary.reason) · crash \(reported.summary.id)"
         case .crashReportFailed(let worker, let id, let reason):
             "no report of crash \(id)\(worker.map { " of \($0.phrase)" } ?? ""): \(reason)"
         }
@@ -97,7 +97,8 @@ extension CrashSummary {
 
 extension String {
     fileprivate var lines: [Substring] { split(separator: "\n", omittingEmptySubsequences: true) }
-    fileprivate var firstLine: String { lines.first.map { String($0) } ?? "" }
+    /// What stands before the first line break.
+    var firstLine: String { lines.first.map { String($0) } ?? "" }
 }
 
 /// Numbers and durations for readers.

@@ -90,7 +90,8 @@ package enum ServerEvent: StructuredEvent, Equatable {
     }
 
     package struct CrashReported: Sendable, Equatable {
-        package var worker: WorkerIdentity
+        /// nil if the worker stopped long ago.
+        package var worker: WorkerIdentity?
         /// Whether the worker lives on.
         package var alive: Bool
         package var summary: CrashSummary

@@ -59,11 +59,13 @@ struct DeathLedger: Sendable {
     }
 
     /// Its replacement was started.
-    mutating func replaced(_ id: WorkerID, by successor: WorkerIdentity, now: ContinuousClock.Instant) -> (milliseconds: Double, events: [ServerEvent])? {
+    mutating func replaced(_ id: WorkerID, by successor: WorkerIdentity, now: ContinuousClock.Instant)
+        -> (crashID: String?, milliseconds: Double, events: [ServerEvent])?
+    {
         guard let death = entries[id]?.death else { return nil }
         let milliseconds = (now - death.noticed).milliseconds
         entries[id]?.successor = .started(successor, milliseconds: milliseconds)
-        return (milliseconds, settle(id))
+        return (death.crashID, milliseconds, settle(id))
     }
 
     /// It will not be replaced after all.

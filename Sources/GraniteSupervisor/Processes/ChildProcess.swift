@@ -67,8 +67,7 @@ struct ChildProcess {
             // Without a pidfd nobody would notice its death: take it back.
             let reason = errno
             kill(pid, SIGKILL)
-            var status: Int32 = 0
-            while waitpid(pid, &status, 0) < 0 && errno == EINTR {}
+            waitForEnd(of: pid)
             throw SupervisorError(code: .systemCall, errno: reason, subject: "pidfd_open")
         }
         return ChildProcess(pid: pid, pidfd: Descriptor(pidfd))
@@ -94,6 +93,17 @@ struct ChildProcess {
 
     /// Call before it is reaped only.
     func send(signal: Int32) { kill(pid, signal) }
+
+    /// Kills a child that cannot be watched and reaps it.
+    func abandon() {
+        send(signal: SIGKILL)
+        Self.waitForEnd(of: pid)
+    }
+
+    private static func waitForEnd(of pid: pid_t) {
+        var status: Int32 = 0
+        while waitpid(pid, &status, 0) < 0 && errno == EINTR {}
+    }
 
     private static func environment(adding additions: [(name: String, value: String)]) -> [[CChar]] {
         var result: [[CChar]] = []
