@@ -22,6 +22,7 @@ let unchecked = SwiftSetting.unsafeFlags(["-enforce-exclusivity=unchecked"], .wh
 
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
@@ -37,7 +38,7 @@ let floor0: [Target] = [
 ]
 
 let floor1: [Target] = [
-    .target(name: "GraniteReport", swiftSettings: swift),
+    .target(name: "GraniteReport", exclude: ["granite.crash.1.schema.json"], swiftSettings: swift),
     .target(name: "GraniteCrashChannel", dependencies: ["CGraniteCapture", "CLinux", "GraniteReport"], swiftSettings: swift),
     .target(name: "GraniteExchange", swiftSettings: swift),
     .target(name: "GraniteLogging", dependencies: [logging], swiftSettings: swift),
@@ -48,14 +49,14 @@ let floor2: [Target] = [
     .target(name: "GraniteWSGI", dependencies: ["CPython", "GraniteExchange"], swiftSettings: swift),
     .target(name: "GraniteCapture", dependencies: ["CGraniteCapture"], swiftSettings: swift),
     .target(name: "GraniteSymbols", dependencies: ["CElfutils", "CDemangle"], swiftSettings: swift),
-    .target(name: "GraniteStore", dependencies: ["GraniteReport", "CLinux"], swiftSettings: swift),
+    .target(name: "GraniteStore", dependencies: ["GraniteReport"], swiftSettings: swift),
     .target(name: "GraniteExport", dependencies: ["GraniteReport"], swiftSettings: swift),
 ]
 
 let floor3: [Target] = [
     .target(
         name: "GraniteSupervisor",
-        dependencies: ["CLinux", "GraniteReport", "GraniteCrashChannel", "GraniteLogging", logging, lifecycle],
+        dependencies: ["CLinux", "GraniteReport", "GraniteCrashChannel", "GraniteLogging", logging, lifecycle, unixSignals],
         swiftSettings: swift),
     .target(
         name: "GraniteCollector",

@@ -10,6 +10,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
@@ -43,6 +44,14 @@ int granite_epoll_wait(int epoll, struct epoll_event *events, int capacity, int6
 }
 
 int granite_eventfd(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
+
+char **granite_environment(void) { return environ; }
+
+int granite_usable_processors(void) {
+    // More processors than cpu_set_t has bits are EINVAL: then the answer is unknown, not wrong.
+    cpu_set_t set;
+    return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 0;
+}
 
 pid_t granite_gettid(void) { return (pid_t)syscall(SYS_gettid); }
 

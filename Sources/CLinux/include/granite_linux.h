@@ -21,6 +21,10 @@ int granite_accept(int fd);
 int granite_epoll_wait(int epoll, struct epoll_event *_Nonnull events, int capacity, int64_t timeout_ns);
 /// eventfd(2) with EFD_CLOEXEC | EFD_NONBLOCK.
 int granite_eventfd(void);
+/// environ(7): NAME=value strings, NULL-terminated. Read it before any thread may change the environment.
+char *_Nullable *_Nonnull granite_environment(void);
+/// How many processors the calling thread may run on (sched_getaffinity(2)); 0 if that cannot be found out.
+int granite_usable_processors(void);
 /// gettid(2).
 pid_t granite_gettid(void);
 /// CLOCK_MONOTONIC in nanoseconds, by the vdso: no system call.

@@ -1,0 +1,124 @@
+// How events look to machines: the fields of each, in order, snake_case, durations with their unit in the name.
+
+package import GraniteLogging
+import GraniteReport
+
+extension ServerEvent {
+    package var fields: [FieldValue.Field] {
+        switch self {
+        case .serverStarted(let started):
+            [
+                .init("pid", .integer(Int(started.pid))),
+                .init("addresses", .array(started.addresses.map { .string($0) })),
+                .init("workers", .integer(started.workers)),
+                .init("backtrace", .string(started.level)),
+            ] + field("crash_dir", started.crashDirectory)
+        case .serverStopping(let reason, let workers): [.init("reason", .string(reason)), .init("workers", .integer(workers))]
+        case .serverStopped(let exitCode, let reason, let uptime):
+            [.init("exit_code", .integer(Int(exitCode))), .init("uptime_s", .number(uptime))] + field("reason", reason)
+        case .serverReloading, .serverReloaded: []
+        case .serverReloadFailed(let slot): [.init("worker", .object([.init("slot", .integer(slot))]))]
+        case .workerStarted(let worker): [worker.field]
+        case .workerReady(let worker, let startup): [worker.field, .init("startup_ms", .number(startup))]
+        case .workerExited(let exited): exited.fields
+        case .workerRespawned(let respawned): respawned.fields
+        case .workerCrashLoop(let slot, let failures, let backoff):
+            [
+                .init("worker", .object([.init("slot", .integer(slot))])), .init("slot", .integer(slot)),
+                .init("failures", .integer(failures)), .init("backoff_s", .number(backoff)),
+            ]
+        case .workerSpawnFailed(let slot, let reason):
+            [.init("worker", .object([.init("slot", .integer(slot))])), .init("reason", .string(reason))]
+        case .workerOutput(let worker, let line): [worker.field, .init("stream", .string("stderr")), .init("line", .string(line))]
+        case .collectorStarted(let pid, let restarted): [.init("pid", .integer(Int(pid))), .init("restarted", .boolean(restarted))]
+        case .collectorExited(let pid, let exit, let retry):
+            [.init("pid", .integer(Int(pid))), exit.field] + (retry.map { [.init("backoff_s", .number($0))] } ?? [])
+        case .collectorUnavailable(let reason): [.init("reason", .string(reason))]
+        case .collectorOutput(let pid, let line):
+            [.init("pid", .integer(Int(pid))), .init("stream", .string("stderr")), .init("line", .string(line))]
+        case .crashReported(let reported):
+            (reported.worker.map { [$0.field] } ?? [])
+                + [.init("alive", .boolean(reported.alive)), .init("crash", .object(reported.summary.fields))]
+        case .crashReportFailed(let worker, let id, let reason):
+            (worker.map { [$0.field] } ?? [])
+                + [.init("crash", .object([.init("id", .string(id))])), .init("reason", .string(reason))]
+        }
+    }
+}
+
+private func field(_ name: String, _ text: String?) -> [FieldValue.Field] { text.map { [.init(name, .string($0))] } ?? [] }
+
+extension WorkerIdentity {
+    fileprivate var field: FieldValue.Field {
+        .init(
+            "worker",
+            .object([
+                .init("slot", .integer(slot)), .init("pid", .integer(Int(pid))), .init("generation", .integer(generation)),
+            ]))
+    }
+}
+
+extension ExitStatus {
+    fileprivate var field: FieldValue.Field {
+        var fields = GraniteSupervisor.field("signal", signal)
+        if let number { fields.append(.init("number", .integer(number))) }
+        if let coreDumped { fields.append(.init("core_dumped", .boolean(coreDumped))) }
+        if let code { fields.append(.init("code", .integer(code))) }
+        return .init("exit", .object(fields))
+    }
+}
+
+extension ServerEvent.WorkerExited {
+    fileprivate var fields: [FieldValue.Field] {
+        var fields: [FieldValue.Field] = [
+            worker.field, exit.field, .init("uptime_s", .number(uptimeSeconds)),
+            .init("requests", .integer(Int(clamping: requests))), .init("expected", .boolean(expected)),
+            .init("during_startup", .boolean(duringStartup)),
+        ]
+        fields += field("crash_id", crashID)
+        fields += field("message", message)
+        if let oomKills { fields.append(.init("oom_kills", .integer(oomKills))) }
+        return fields
+    }
+}
+
+extension ServerEvent.WorkerRespawned {
+    fileprivate var fields: [FieldValue.Field] {
+        var fields: [FieldValue.Field] = [
+            worker.field, .init("respawn_ms", .number(respawnMilliseconds)),
+            .init(
+                "previous",
+                .object([
+                    .init("pid", .integer(Int(previous.pid))), .init("uptime_s", .number(previous.uptimeSeconds)),
+                    .init("requests", .integer(Int(clamping: previous.requests))), previous.exit.field,
+                ])),
+        ]
+        switch crash {
+        case .reported(let summary): fields.append(.init("crash", .object(summary.fields)))
+        case .pending(let id): fields.append(.init("crash", .object([.init("id", .string(id)), .init("complete", .boolean(false))])))
+        case nil: break
+        }
+        return fields
+    }
+}
+
+extension CrashSummary {
+    fileprivate var fields: [FieldValue.Field] {
+        var fields: [FieldValue.Field] = [
+            .init("id", .string(id)), .init("kind", .string(kind)), .init("reason", .string(reason)),
+        ]
+        fields += field("category", category)
+        fields += field("confidence", confidence)
+        if let request {
+            var parts = field("id", request.id) + field("method", request.method) + field("target", request.target)
+            if let tid = request.tid { parts.append(.init("tid", .integer(tid))) }
+            if let age = request.ageMilliseconds { parts.append(.init("age_ms", .number(age))) }
+            fields.append(.init("request", .object(parts)))
+        }
+        fields.append(.init("top", .array(top.map { .string($0) })))
+        fields += field("fingerprint", fingerprint)
+        fields.append(.init("complete", .boolean(complete)))
+        fields += field("report", report)
+        return fields
+    }
+}

@@ -1,0 +1,135 @@
+// How events look to people: a sentence each, and for a crash the reason, the request and the innermost frames below it.
+
+import GraniteReport
+
+extension ServerEvent {
+    package var sentence: String {
+        switch self {
+        case .serverStarted(let started):
+            "granite (pid \(started.pid)) listens on \(started.addresses.joined(separator: " and ")), starts \(Words.count(started.workers, "worker"))"
+        case .serverStopping(let reason, let workers): "stopping (\(reason)): \(Words.count(workers, "worker")) to finish"
+        case .serverStopped(let exitCode, let reason, let uptime):
+            "stopped after \(Words.duration(seconds: uptime))" + (exitCode == 0 ? "" : ", exit code \(exitCode)")
+                + (reason.map { ": \($0.firstLine)" } ?? "")
+        case .serverReloading: "reloading worker by worker"
+        case .serverReloaded: "reloaded"
+        case .serverReloadFailed(let slot):
+            "reload stopped at worker \(slot): its replacement did not become ready, the old workers keep serving"
+        case .workerStarted(let worker): "\(worker.phrase) started"
+        case .workerReady(let worker, let startup): "\(worker.phrase) ready after \(Words.duration(seconds: startup / 1000))"
+        case .workerExited(let exited): exited.sentence
+        case .workerRespawned(let respawned): respawned.sentence
+        case .workerCrashLoop(let slot, let failures, let backoff):
+            "worker \(slot) keeps failing, \(failures) times in a row: next try in \(Words.duration(seconds: backoff))"
+        case .workerSpawnFailed(let slot, let reason): "worker \(slot) could not be started: \(reason)"
+        case .workerOutput(let worker, let line): "\(worker.phrase): \(line)"
+        case .collectorStarted(let pid, let restarted): "crash collector (pid \(pid)) \(restarted ? "restarted" : "started")"
+        case .collectorExited(let pid, let exit, let retry):
+            "crash collector (pid \(pid)) \(exit.phrase)" + (retry.map { $0 > 0 ? ", next try in \(Words.duration(seconds: $0))" : "" } ?? "")
+        case .collectorUnavailable(let reason): "crashes will be told without reports: \(reason)"
+        case .collectorOutput(let pid, let line): "crash collector (pid \(pid)): \(line)"
+        case .crashReported(let reported):
+            "\(reported.worker?.phrase ?? "a worker")\(reported.alive ? " lives on" : ""): \(reported.summary.reason) · crash \(reported.summary.id)"
+        case .crashReportFailed(let worker, let id, let reason):
+            "no report of crash \(id)\(worker.map { " of \($0.phrase)" } ?? ""): \(reason)"
+        }
+    }
+
+    package var details: [String] {
+        switch self {
+        case .serverStopped(_, let reason?, _): reason.lines.dropFirst().map { String($0) }
+        case .workerExited(let exited): exited.message.map { $0.lines.dropFirst().map { String($0) } } ?? []
+        case .workerRespawned(let respawned):
+            switch respawned.crash {
+            case .reported(let summary) where !respawned.alreadyReported: [summary.reason] + summary.story
+            case .reported, .pending, nil: []
+            }
+        case .crashReported(let reported): reported.summary.story
+        default: []
+        }
+    }
+}
+
+extension WorkerIdentity {
+    fileprivate var phrase: String { "worker \(slot) (pid \(pid))" }
+}
+
+extension ServerEvent.WorkerExited {
+    fileprivate var sentence: String {
+        var text = worker.phrase
+        if duringStartup && !expected {
+            text += " could not start, \(exit.phrase)"
+            if let message { text += ": \(message.firstLine)" }
+        } else {
+            text += expected ? " stopped" : " \(exit.phrase)"
+            text += " after \(Words.duration(seconds: uptimeSeconds)), \(Words.count(Int(clamping: requests), "request"))"
+        }
+        if let oomKills, oomKills > 0, !expected { text += " · the kernel's OOM killer struck in this cgroup" }
+        if let crashID { text += " · crash \(crashID)" }
+        return text
+    }
+}
+
+extension ServerEvent.WorkerRespawned {
+    fileprivate var sentence: String {
+        let id =
+            switch crash {
+            case .reported(let summary): " · crash \(summary.id)"
+            case .pending(let id): " · crash \(id), no report yet"
+            case nil: ""
+            }
+        return "worker \(worker.slot) (pid \(previous.pid)) replaced by pid \(worker.pid) after \(Words.duration(seconds: respawnMilliseconds / 1000))\(id)"
+    }
+}
+
+extension CrashSummary {
+    /// The request, the innermost frames, where to read on.
+    fileprivate var story: [String] {
+        var lines: [String] = []
+        if let request {
+            lines.append("serving \([request.method, request.target].compactMap { $0 }.joined(separator: " "))\(request.id.map { " (request \($0))" } ?? "")")
+        }
+        lines += top.map { "  \($0)" }
+        lines.append("granite-crash show \(id)\(complete ? "" : " (incomplete)")")
+        return lines
+    }
+}
+
+extension String {
+    fileprivate var lines: [Substring] { split(separator: "\n", omittingEmptySubsequences: true) }
+    /// What stands before the first line break.
+    var firstLine: String { lines.first.map { String($0) } ?? "" }
+}
+
+/// Numbers and durations for readers.
+enum Words {
+    /// `1 request`, `18,204 requests`.
+    static func count(_ number: Int, _ noun: String) -> String { "\(grouped(number)) \(noun)\(number == 1 ? "" : "s")" }
+
+    /// `18,204`.
+    static func grouped(_ number: Int) -> String {
+        var digits = String(number.magnitude)
+        var groups: [Substring] = []
+        while digits.count > 3 {
+            groups.insert(Substring(digits.suffix(3)), at: 0)
+            digits.removeLast(3)
+        }
+        return (number < 0 ? "-" : "") + ([Substring(digits)] + groups).joined(separator: ",")
+    }
+
+    /// The two largest units: `2.1 ms`, `3.5 s`, `3 min 12 s`, `5 h 2 min`, `12 d 4 h`.
+    static func duration(seconds: Double) -> String {
+        guard seconds.isFinite, seconds >= 0, seconds < 1e9 else { return "unknown time" }
+        if seconds < 1 { return "\(tenths(seconds * 1000)) ms" }
+        if seconds < 60 { return "\(tenths(seconds)) s" }
+        let whole = Int(seconds)
+        if whole < 3600 { return "\(whole / 60) min \(whole % 60) s" }
+        if whole < 86_400 { return "\(whole / 3600) h \(whole / 60 % 60) min" }
+        return "\(whole / 86_400) d \(whole / 3600 % 24) h"
+    }
+
+    private static func tenths(_ value: Double) -> String {
+        let tenths = Int((value * 10).rounded())
+        return tenths % 10 == 0 ? "\(tenths / 10)" : "\(tenths / 10).\(tenths % 10)"
+    }
+}

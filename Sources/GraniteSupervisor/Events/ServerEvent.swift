@@ -1,0 +1,150 @@
+// Defines what a server tells about itself, exactly named: the vocabulary of the log. How an event looks as JSON and as a
+// sentence is in the two files beside this one.
+
+package import GraniteLogging
+package import GraniteReport
+package import Logging
+
+/// A worker process in an event.
+package struct WorkerIdentity: Sendable, Equatable {
+    package var slot: Int
+    package var pid: Int32
+    package var generation: Int
+
+    package init(slot: Int, pid: Int32, generation: Int) {
+        self.slot = slot
+        self.pid = pid
+        self.generation = generation
+    }
+}
+
+/// Something that happened to a server. The name of each case is in ``name``; names and fields are part of the interface.
+package enum ServerEvent: StructuredEvent, Equatable {
+    case serverStarted(ServerStarted)
+    /// The end was asked for (`reason`: a signal, or a failure in words).
+    case serverStopping(reason: String, workers: Int)
+    case serverStopped(exitCode: Int32, reason: String?, uptimeSeconds: Double)
+    case serverReloading
+    case serverReloaded
+    case serverReloadFailed(slot: Int)
+    case workerStarted(WorkerIdentity)
+    case workerReady(WorkerIdentity, startupMilliseconds: Double)
+    case workerExited(WorkerExited)
+    case workerRespawned(WorkerRespawned)
+    case workerCrashLoop(slot: Int, failures: Int, backoffSeconds: Double)
+    case workerSpawnFailed(slot: Int, reason: String)
+    /// A line of the application's stderr; JSON only.
+    case workerOutput(WorkerIdentity, line: String)
+    case collectorStarted(pid: Int32, restarted: Bool)
+    case collectorExited(pid: Int32, exit: ExitStatus, retrySeconds: Double?)
+    case collectorUnavailable(reason: String)
+    /// A line of the collector's stderr; JSON only.
+    case collectorOutput(pid: Int32, line: String)
+    /// A report of a worker that lives (drop site), or of a death whose replacement is not there yet, late, or not wanted.
+    case crashReported(CrashReported)
+    case crashReportFailed(worker: WorkerIdentity?, crashID: String, reason: String)
+
+    package struct ServerStarted: Sendable, Equatable {
+        package var pid: Int32
+        /// `http://127.0.0.1:8000`, one for each listening socket.
+        package var addresses: [String]
+        package var workers: Int
+        /// nil if reports are off.
+        package var crashDirectory: String?
+        /// `off`, `short` or `full`.
+        package var level: String
+    }
+
+    package struct WorkerExited: Sendable, Equatable {
+        package var worker: WorkerIdentity
+        package var exit: ExitStatus
+        package var uptimeSeconds: Double
+        package var requests: UInt64
+        /// The id of the report that is being made; nil if none will be.
+        package var crashID: String?
+        package var expected: Bool
+        /// It never became ready.
+        package var duringStartup: Bool
+        /// Why it could not start, if it said so.
+        package var message: String?
+        /// The cgroup's `oom_kill` counter moved by so much meanwhile; nil if it cannot be read.
+        package var oomKills: Int?
+    }
+
+    package struct WorkerRespawned: Sendable, Equatable {
+        package var worker: WorkerIdentity
+        /// From the death being noticed to the replacement being started.
+        package var respawnMilliseconds: Double
+        package var previous: Previous
+        /// The id alone if there is no report (yet).
+        package var crash: Crash?
+        /// `crash.reported` has told the whole story already.
+        package var alreadyReported = false
+
+        package struct Previous: Sendable, Equatable {
+            package var pid: Int32
+            package var uptimeSeconds: Double
+            package var requests: UInt64
+            package var exit: ExitStatus
+        }
+    }
+
+    package struct CrashReported: Sendable, Equatable {
+        /// nil if the worker stopped long ago.
+        package var worker: WorkerIdentity?
+        /// Whether the worker lives on.
+        package var alive: Bool
+        package var summary: CrashSummary
+    }
+
+    /// What is known of a report.
+    package enum Crash: Sendable, Equatable {
+        case reported(CrashSummary)
+        case pending(id: String)
+
+        package var id: String {
+            switch self {
+            case .reported(let summary): summary.id
+            case .pending(let id): id
+            }
+        }
+    }
+
+    package var name: String {
+        switch self {
+        case .serverStarted: "server.started"
+        case .serverStopping: "server.stopping"
+        case .serverStopped: "server.stopped"
+        case .serverReloading: "server.reloading"
+        case .serverReloaded: "server.reloaded"
+        case .serverReloadFailed: "server.reload_failed"
+        case .workerStarted: "worker.started"
+        case .workerReady: "worker.ready"
+        case .workerExited: "worker.exited"
+        case .workerRespawned: "worker.respawned"
+        case .workerCrashLoop: "worker.crash_loop"
+        case .workerSpawnFailed: "worker.spawn_failed"
+        case .workerOutput: "worker.output"
+        case .collectorStarted: "collector.started"
+        case .collectorExited: "collector.exited"
+        case .collectorUnavailable: "collector.unavailable"
+        case .collectorOutput: "collector.output"
+        case .crashReported: "crash.reported"
+        case .crashReportFailed: "crash.report_failed"
+        }
+    }
+
+    /// A crash is one error line; what follows from it and mends itself is a warning.
+    package var level: Logger.Level {
+        switch self {
+        case .serverStarted, .serverStopping, .serverReloading, .serverReloaded, .workerStarted, .workerReady, .workerOutput,
+            .collectorStarted, .collectorOutput:
+            .info
+        case .serverStopped(let exitCode, _, _): exitCode == 0 ? .info : .error
+        case .workerExited(let exited): exited.expected ? .info : .error
+        case .workerRespawned, .workerCrashLoop, .collectorUnavailable, .crashReported: .warning
+        case .collectorExited(_, let exit, let retry): retry == nil && exit.code == 0 ? .info : .warning
+        case .serverReloadFailed, .workerSpawnFailed, .crashReportFailed: .error
+        }
+    }
+}

@@ -1,0 +1,159 @@
+// Defines when a death's story is complete enough to be told. A pure struct: a worker dies, a replacement is started, a
+// report arrives, in any order or not at all; out come the events, each once.
+
+import GraniteReport
+
+/// The deaths whose `worker.respawned` has not been logged yet.
+struct DeathLedger: Sendable {
+    /// How long the respawn event waits for its report.
+    static let patience = Duration.seconds(10)
+
+    struct Death: Sendable, Equatable {
+        var id: WorkerID
+        var worker: WorkerIdentity
+        /// Set if a report is being made.
+        var crashID: String?
+        var uptimeSeconds: Double
+        var requests: UInt64
+        var exit: ExitStatus
+        var noticed: ContinuousClock.Instant
+    }
+
+    private struct Entry: Sendable {
+        var death: Death
+        var report: Report
+        var successor: Successor
+        var reportedEarly = false
+    }
+
+    private enum Report: Sendable, Equatable {
+        case none
+        case awaited(until: ContinuousClock.Instant)
+        case arrived(CrashSummary)
+        /// Late or failed: the id is all there is.
+        case missing
+    }
+
+    private enum Successor: Sendable, Equatable {
+        case awaited
+        case started(WorkerIdentity, milliseconds: Double)
+        case never
+    }
+
+    private var entries: [WorkerID: Entry] = [:]
+
+    /// When ``tick(now:)`` has something to tell.
+    var deadline: ContinuousClock.Instant? {
+        entries.values.compactMap { if case .awaited(let until) = $0.report { until } else { nil } }.min()
+    }
+
+    /// Whether a report may still arrive for a death.
+    var awaitsReports: Bool { deadline != nil }
+
+    /// A worker died.
+    mutating func add(_ death: Death, willBeReplaced: Bool) -> [ServerEvent] {
+        entries[death.id] = Entry(
+            death: death, report: death.crashID == nil ? .none : .awaited(until: death.noticed + Self.patience),
+            successor: willBeReplaced ? .awaited : .never)
+        return settle(death.id)
+    }
+
+    /// Its replacement was started.
+    mutating func replaced(_ id: WorkerID, by successor: WorkerIdentity, now: ContinuousClock.Instant)
+        -> (crashID: String?, milliseconds: Double, events: [ServerEvent])?
+    {
+        guard let death = entries[id]?.death else { return nil }
+        let milliseconds = (now - death.noticed).milliseconds
+        entries[id]?.successor = .started(successor, milliseconds: milliseconds)
+        return (death.crashID, milliseconds, settle(id))
+    }
+
+    /// It will not be replaced after all.
+    mutating func abandoned(_ id: WorkerID) -> [ServerEvent] {
+        guard entries[id] != nil else { return [] }
+        entries[id]?.successor = .never
+        return settle(id)
+    }
+
+    /// The report of a death. Returns nil if nobody waits for it (any more).
+    mutating func reported(crashID: String, _ summary: CrashSummary) -> [ServerEvent]? {
+        guard let id = awaiting(crashID) else { return nil }
+        entries[id]?.report = .arrived(summary)
+        return settle(id)
+    }
+
+    /// There will be no report.
+    mutating func reportFailed(crashID: String) -> [ServerEvent] {
+        guard let id = awaiting(crashID) else { return [] }
+        entries[id]?.report = .missing
+        return settle(id)
+    }
+
+    mutating func tick(now: ContinuousClock.Instant) -> [ServerEvent] {
+        var events: [ServerEvent] = []
+        for (id, entry) in entries.sorted(by: { $0.key < $1.key }) {
+            guard case .awaited(let until) = entry.report, until <= now else { continue }
+            entries[id]?.report = .missing
+            events += settle(id)
+        }
+        return events
+    }
+
+    /// The server ends: tell what is known.
+    mutating func flush() -> [ServerEvent] {
+        var events: [ServerEvent] = []
+        for (id, entry) in entries.sorted(by: { $0.key < $1.key }) {
+            if case .awaited = entry.report { entries[id]?.report = .missing }
+            if case .awaited = entry.successor { entries[id]?.successor = .never }
+            events += settle(id)
+        }
+        return events
+    }
+
+    private func awaiting(_ crashID: String) -> WorkerID? {
+        entries.first { entry in
+            guard case .awaited = entry.value.report else { return false }
+            return entry.value.death.crashID == crashID
+        }?.key
+    }
+
+    private mutating func settle(_ id: WorkerID) -> [ServerEvent] {
+        guard let entry = entries[id] else { return [] }
+        let death = entry.death
+        let crash: ServerEvent.Crash?
+        switch entry.report {
+        case .awaited: return []
+        case .none: crash = nil
+        case .arrived(let summary): crash = .reported(summary)
+        case .missing: crash = death.crashID.map { .pending(id: $0) }
+        }
+        switch entry.successor {
+        case .awaited:
+            // A backoff may last half a minute; why the worker died is told at once.
+            guard case .reported(let summary)? = crash, !entry.reportedEarly else { return [] }
+            entries[id]?.reportedEarly = true
+            return [.crashReported(.init(worker: death.worker, alive: false, summary: summary))]
+        case .started(let successor, let milliseconds):
+            entries[id] = nil
+            return [
+                .workerRespawned(
+                    .init(
+                        worker: successor, respawnMilliseconds: milliseconds,
+                        previous: .init(
+                            pid: death.worker.pid, uptimeSeconds: death.uptimeSeconds, requests: death.requests, exit: death.exit),
+                        crash: crash, alreadyReported: entry.reportedEarly))
+            ]
+        case .never:
+            entries[id] = nil
+            guard case .reported(let summary)? = crash, !entry.reportedEarly else { return [] }
+            return [.crashReported(.init(worker: death.worker, alive: false, summary: summary))]
+        }
+    }
+}
+
+extension Duration {
+    /// Milliseconds, with fraction.
+    var milliseconds: Double { seconds * 1000 }
+    /// Seconds, with fraction.
+    var seconds: Double { Double(components.seconds) + Double(components.attoseconds) / 1e18 }
+}

@@ -1,0 +1,57 @@
+// The fleet's reload: each slot's new worker must serve before its old one is told to stop.
+
+extension Fleet {
+    /// The operator wants the application loaded anew. A second request during a reload makes it begin again at its end.
+    package mutating func reloadWorkers(now: ContinuousClock.Instant) -> [Action] {
+        guard !isStopping else { return [] }
+        if reload != nil {
+            reload?.again = true
+            return []
+        }
+        reload = Reload(slots: slots.map(\.number))
+        return advanceReload(now: now)
+    }
+
+    /// Goes on if `step` is what the reload was waiting for.
+    mutating func continueReload(after step: Reload.Step, now: ContinuousClock.Instant) -> [Action] {
+        guard reload?.step == step else { return [] }
+        return advanceReload(now: now)
+    }
+
+    /// The slot's new worker failed: what serves goes on, the rest of the reload is dropped.
+    mutating func abortReload(slot: Int) -> [Action] {
+        guard reload?.step == .starting(slot: slot) else { return [] }
+        reload = nil
+        return [.reloadFailed(slot: slot)]
+    }
+
+    private mutating func advanceReload(now: ContinuousClock.Instant) -> [Action] {
+        guard let slot = reload?.next() else {
+            let again = reload?.again == true
+            reload = nil
+            return [.reloadFinished] + (again ? reloadWorkers(now: now) : [])
+        }
+        return renew(slot - 1, now: now)
+    }
+
+    private mutating func renew(_ index: Int, now: ContinuousClock.Instant) -> [Action] {
+        switch slots[index].state {
+        case .serving(let old):
+            let candidate = slots[index].nextID()
+            slots[index].state = .renewing(old, candidate: candidate)
+            return [.start(candidate, succeeding: nil)]
+        case .starting(let unready):
+            // It may have read old code already, and serves nobody.
+            slots[index].dismiss(unready, now: now, gracePeriod: rules.gracePeriod)
+            return [.terminate(unready), begin(index, succeeding: nil)]
+        case .waiting(_, let succeeding):
+            slots[index].respawn.reset()
+            return [begin(index, succeeding: succeeding)]
+        case .vacant, .failed:
+            slots[index].respawn.reset()
+            return [begin(index, succeeding: nil)]
+        case .renewing:
+            return []  // one reload at a time: cannot be
+        }
+    }
+}

@@ -1,0 +1,56 @@
+// Defines an open file descriptor that closes itself: the supervisor lives for months and opens seven for each worker.
+
+import CLinux
+import Glibc
+
+/// An open descriptor, close-on-exec; closed with the last reference.
+package final class Descriptor: Sendable {
+    /// Valid while the object lives.
+    package let number: Int32
+
+    /// Takes over `number`.
+    package init(_ number: Int32) { self.number = number }
+
+    deinit { close(number) }
+
+    /// Two connected SOCK_SEQPACKET sockets: messages keep their borders and arrive whole or not at all.
+    static func makeMessageSockets() throws(SupervisorError) -> (Descriptor, Descriptor) {
+        var ends: (Int32, Int32) = (-1, -1)
+        let kind = Int32(SOCK_SEQPACKET.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
+        try systemCall("socketpair") {
+            withUnsafeMutablePointer(to: &ends) {
+                $0.withMemoryRebound(to: Int32.self, capacity: 2) { socketpair(AF_UNIX, kind, 0, $0) }
+            }
+        }
+        return (Descriptor(ends.0), Descriptor(ends.1))
+    }
+
+    /// A pipe. Reading never blocks, writing does: the child's stderr behaves as a file would.
+    static func makePipe() throws(SupervisorError) -> (reading: Descriptor, writing: Descriptor) {
+        var ends: (Int32, Int32) = (-1, -1)
+        try systemCall("pipe") {
+            withUnsafeMutablePointer(to: &ends) { $0.withMemoryRebound(to: Int32.self, capacity: 2) { pipe($0) } }
+        }
+        let (reading, writing) = (Descriptor(ends.0), Descriptor(ends.1))
+        for end in [reading, writing] { try systemCall("fcntl") { fcntl(end.number, F_SETFD, FD_CLOEXEC) } }
+        try reading.makeNonBlocking()
+        return (reading, writing)
+    }
+
+    /// A file in memory with the given content.
+    static func makeMemoryFile(name: String, content: [UInt8]) throws(SupervisorError) -> Descriptor {
+        let file = Descriptor(try systemCall("memfd_create") { granite_memfd_create(name) })
+        var written = 0
+        while written < content.count {
+            written += try systemCall("write") {
+                content.withUnsafeBytes { pwrite(file.number, $0.baseAddress.map { $0 + written }, $0.count - written, off_t(written)) }
+            }
+        }
+        return file
+    }
+
+    func makeNonBlocking() throws(SupervisorError) {
+        let flags = try systemCall("fcntl") { fcntl(number, F_GETFL) }
+        try systemCall("fcntl") { fcntl(number, F_SETFL, flags | O_NONBLOCK) }
+    }
+}

@@ -1,0 +1,76 @@
+// Defines what a collector must know, and what one that was started anew must be told again. Pure bookkeeping.
+
+import GraniteCrashChannel
+
+/// The workers whose deaths the collector reports on, by crash id.
+struct Watchlist {
+    /// Dead workers without a report that are remembered; each holds two descriptors open.
+    static let maxUnreported = 64
+
+    struct Entry {
+        var watch: SupervisorMessage.Watch
+        /// The crash page, then the collector's end of the memory socket.
+        var descriptors: [Descriptor]
+        var exited: SupervisorMessage.Exited?
+        var respawned: SupervisorMessage.Respawned?
+        /// The death's report is stored, or will never be.
+        var isSettled = false
+
+        var identity: WorkerIdentity { WorkerIdentity(slot: watch.slot, pid: watch.pid, generation: watch.generation) }
+    }
+
+    /// A message and the descriptors that go with it.
+    struct Dispatch {
+        var message: SupervisorMessage
+        var descriptors: [Descriptor] = []
+    }
+
+    private var entries: [String: Entry] = [:]
+
+    subscript(crashID: String) -> Entry? { entries[crashID] }
+
+    mutating func watch(_ watch: SupervisorMessage.Watch, descriptors: [Descriptor]) -> Dispatch {
+        entries[watch.crashID] = Entry(watch: watch, descriptors: descriptors)
+        return Dispatch(message: .watch(watch), descriptors: descriptors)
+    }
+
+    /// - Returns: what to send, and the crash ids that are given up to make room.
+    mutating func exited(_ exited: SupervisorMessage.Exited) -> (dispatch: Dispatch?, givenUp: [String]) {
+        guard entries[exited.crashID] != nil else { return (nil, []) }
+        entries[exited.crashID]?.exited = exited
+        if exited.expected { entries[exited.crashID]?.isSettled = true }
+        dropIfDone(exited.crashID)
+        // ULIDs sort by time: the first are the oldest.
+        let unreported = entries.values.filter { $0.exited != nil }.map(\.watch.crashID).sorted()
+        let givenUp = Array(unreported.prefix(max(0, unreported.count - Self.maxUnreported)))
+        for id in givenUp { entries[id] = nil }
+        return (Dispatch(message: .exited(exited)), givenUp)
+    }
+
+    mutating func respawned(_ respawned: SupervisorMessage.Respawned) -> Dispatch {
+        entries[respawned.crashID]?.respawned = respawned
+        return Dispatch(message: .respawned(respawned))
+    }
+
+    /// The death's report is there, or failed for good.
+    mutating func settle(_ crashID: String) {
+        entries[crashID]?.isSettled = true
+        dropIfDone(crashID)
+    }
+
+    /// All that a new collector must hear.
+    func replay() -> [Dispatch] {
+        entries.values.sorted { $0.watch.crashID < $1.watch.crashID }.flatMap { entry in
+            var watch = entry.watch
+            watch.afterCollectorRestart = true
+            var dispatches = [Dispatch(message: .watch(watch), descriptors: entry.descriptors)]
+            if let exited = entry.exited { dispatches.append(Dispatch(message: .exited(exited))) }
+            if let respawned = entry.respawned { dispatches.append(Dispatch(message: .respawned(respawned))) }
+            return dispatches
+        }
+    }
+
+    private mutating func dropIfDone(_ crashID: String) {
+        if let entry = entries[crashID], entry.isSettled, entry.exited != nil { entries[crashID] = nil }
+    }
+}

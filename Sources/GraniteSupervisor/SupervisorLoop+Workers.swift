@@ -1,0 +1,184 @@
+// The loop's part for workers: start, listen, notice death. A replacement is started before anything is written about the death.
+
+import GraniteCrashChannel
+import GraniteReport
+import Glibc
+
+extension SupervisorLoop {
+    /// Spawns a worker. What the system refuses is tried again later by the fleet's rules.
+    func start(_ id: WorkerID, succeeding: WorkerID?) {
+        do {
+            let worker = try WorkerProcess(id, configuration: configuration, log: output.descriptor)
+            do {
+                worker.tokens.death = try poller.add(worker.child.pidfd) { [unowned self] in noticeDeath(of: id) }
+                worker.tokens.status = try poller.add(worker.status) { [unowned self] in listen(to: id) }
+                worker.tokens.output = try poller.add(worker.output.descriptor) { [unowned self] in relayOutput(of: id) }
+            } catch {
+                forget(worker)
+                worker.child.abandon()
+                throw error
+            }
+            workers[id] = worker
+            collector.watch(worker)
+            record(.workerStarted(worker.identity))
+            announce(worker, succeeding: succeeding)
+        } catch {
+            record(.workerSpawnFailed(slot: id.slot, reason: error.description))
+            perform(fleet.spawnFailed(id, succeeding: succeeding, failure: .init(code: 1, message: error.description), now: .now))
+        }
+    }
+
+    /// Tells the story of the worker's predecessor on: it has been replaced.
+    func announce(_ worker: WorkerProcess, succeeding: WorkerID?) {
+        guard let succeeding, let replacement = ledger.replaced(succeeding, by: worker.identity, now: .now) else { return }
+        for event in replacement.events { record(event) }
+        guard let crashID = replacement.crashID else { return }
+        afterwards { [collector] in
+            collector.respawned(.init(crashID: crashID, pid: worker.child.pid, afterMilliseconds: replacement.milliseconds))
+        }
+    }
+
+    // MARK: - Status and output
+
+    private func listen(to id: WorkerID) {
+        guard let worker = workers[id] else { return }
+        let (messages, ended) = worker.readStatus()
+        if ended {
+            poller.remove(worker.tokens.status)
+            worker.tokens.status = nil
+        }
+        for message in messages { heed(message, of: worker) }
+    }
+
+    private func heed(_ message: WorkerStatus, of worker: WorkerProcess) {
+        switch message {
+        case .ready:
+            guard !worker.becameReady else { return }
+            worker.becameReady = true
+            record(.workerReady(worker.identity, startupMilliseconds: (.now - worker.started).milliseconds))
+            if staleLogs.remove(worker.id) != nil { worker.child.send(signal: SIGUSR1) }
+            perform(fleet.becameReady(worker.id, now: .now))
+        case .failed(let code, let message):
+            worker.failure = StartupFailure(code: (1...255).contains(code) ? code : 1, message: message)
+        case .stopping:
+            worker.expectation.saidStopping = true
+        }
+    }
+
+    private func relayOutput(of id: WorkerID) {
+        guard let worker = workers[id] else { return }
+        let (lines, ended) = worker.output.read()
+        if ended {
+            poller.remove(worker.tokens.output)
+            worker.tokens.output = nil
+        }
+        relay(lines, of: worker.identity)
+    }
+
+    func relay(_ lines: [[UInt8]], of worker: WorkerIdentity) {
+        guard !lines.isEmpty else { return }
+        if configuration.wrapsOutput {
+            for line in lines { record(.workerOutput(worker, line: String(decoding: line, as: UTF8.self))) }
+        } else {
+            output.write(Array(lines.joined(separator: [UInt8(ascii: "\n")])) + [UInt8(ascii: "\n")])
+        }
+    }
+
+    // MARK: - Death
+
+    private func noticeDeath(of id: WorkerID) {
+        guard let worker = workers[id], let (status, resources) = worker.child.reap() else { return }
+        let noticed = ContinuousClock.now
+        // What it said last decides what is done: "ready" and "failed" may still wait in the socket.
+        for message in worker.readStatus().messages { heed(message, of: worker) }
+        let exit = ExitStatus(waitStatus: status)
+        let uptime = noticed - worker.started
+        let expected = worker.expectation.covers(exit)
+        let failure = worker.becameReady || expected ? nil : worker.failure ?? .unexplained(exit)
+        let requests = worker.requests
+        let crashID = expected || !collector.isAvailable ? nil : worker.crashID
+        let actions = fleet.exited(id, .init(uptime: uptime, becameReady: worker.becameReady, failure: failure), now: noticed)
+
+        // The replacement first, the words about it afterwards.
+        let death = DeathLedger.Death(
+            id: id, worker: worker.identity, crashID: crashID, uptimeSeconds: uptime.seconds, requests: requests, exit: exit, noticed: noticed)
+        let told = ledger.add(death, willBeReplaced: actions.contains { $0.replaces(id) })
+        holdBack { perform(actions) } after: {
+            for event in told { record(event) }
+            keepOutput(of: worker)
+            let oomKills = oomKills.advance()
+            record(
+                .workerExited(
+                    .init(
+                        worker: worker.identity, exit: exit, uptimeSeconds: uptime.seconds, requests: requests, crashID: crashID,
+                        expected: expected, duringStartup: !worker.becameReady, message: failure.map { unrepeated($0.message) },
+                        oomKills: oomKills)))
+            collector.exited(
+                .init(
+                    crashID: worker.crashID, pid: worker.child.pid, waitStatus: status, expected: expected,
+                    duringStartup: !worker.becameReady, uptimeSeconds: uptime.seconds, resources: resources,
+                    logTail: worker.output.tail.lines, oomKills: oomKills))
+        }
+        forget(worker)
+        if let report = earlyReports.removeValue(forKey: worker.crashID) { heed(report) }
+    }
+
+    /// Passes on what the dead worker wrote last, and listens on if a child of it holds its stderr open.
+    private func keepOutput(of worker: WorkerProcess) {
+        let (lines, ended) = worker.output.read(chunks: 16)
+        let rest = ended ? nil : worker.output.finish()
+        relay(lines + (rest.map { [$0] } ?? []), of: worker.identity)
+        guard !ended, worker.tokens.output != nil, orphans.count < Self.maxOrphans else { return }
+        let key = nextOrphan
+        nextOrphan += 1
+        poller.remove(worker.tokens.output)
+        worker.tokens.output = nil
+        let token = try? poller.add(worker.output.descriptor) { [unowned self] in relayOrphan(key) }
+        if token != nil { orphans[key] = (worker.identity, worker.output, token) }
+    }
+
+    private func relayOrphan(_ key: Int) {
+        guard var orphan = orphans[key] else { return }
+        let (lines, ended) = orphan.relay.read()
+        orphans[key] = orphan
+        if ended {
+            poller.remove(orphan.token)
+            orphans[key] = nil
+        }
+        relay(lines, of: orphan.identity)
+    }
+
+    private func forget(_ worker: WorkerProcess) {
+        poller.remove(worker.tokens.death)
+        poller.remove(worker.tokens.status)
+        poller.remove(worker.tokens.output)
+        workers[worker.id] = nil
+        staleLogs.remove(worker.id)
+    }
+
+    /// The message, or its first line if all of it was told just before: every worker fails to start for the same reason.
+    private func unrepeated(_ message: String) -> String {
+        defer { lastFailure = message }
+        return message == lastFailure ? message.firstLine : message
+    }
+}
+
+extension Fleet.Action {
+    /// Whether the dead worker gets a replacement, now or later.
+    fileprivate func replaces(_ id: WorkerID) -> Bool {
+        switch self {
+        case .start(_, let succeeding): succeeding == id
+        case .adopt(_, let succeeding): succeeding == id
+        case .backOff(let slot, _, _): slot == id.slot
+        case .terminate, .kill, .abandon, .reloadFinished, .reloadFailed, .finish: false
+        }
+    }
+}
+
+extension StartupFailure {
+    /// A worker that ended before it was ready and did not say why. A crash while loading is the application's.
+    fileprivate static func unexplained(_ exit: ExitStatus) -> StartupFailure {
+        let code = exit.code.flatMap { $0 == 0 ? nil : Int32(clamping: $0) } ?? 3
+        return StartupFailure(code: code, message: "the worker \(exit.phrase) before it was ready")
+    }
+}
