@@ -19,7 +19,8 @@ package final class WSGIApplication: Application {
         let fileWrapper: Object
     }
 
-    /// Loads the application. With the GIL free, on the main thread. Import may take as long as the application's modules like.
+    /// Loads the application. With the GIL free, on the main thread. Import may take as long as the application's
+    /// modules like.
     ///
     /// - Parameter directory: where modules are looked for first, for the message when there is none.
     package init(
@@ -34,7 +35,8 @@ package final class WSGIApplication: Application {
             else {
                 let error = PythonException.fetch()
                 defer { error.release() }
-                throw WSGIError(.interpreterFailed, "the server's own Python classes could not be made: \(error.summary)")
+                throw WSGIError(
+                    .interpreterFailed, "the server's own Python classes could not be made: \(error.summary)")
             }
             return (callable, environ, Types(input: input, response: response, fileWrapper: fileWrapper))
         }
