@@ -56,7 +56,7 @@ enum InterpreterQuery {
         let fields = output.split(separator: 0, omittingEmptySubsequences: false).map {
             String(decoding: $0, as: UTF8.self)
         }
-        guard let start = fields.firstIndex(of: mark), fields.count >= start + 13 else { return nil }
+        guard let start = fields.firstIndex(of: mark), fields.count >= start + 14 else { return nil }
         let values = Array(fields[(start + 1)...])
         guard let hexVersion = UInt32(values[5]), values[0].hasPrefix("/") else { return nil }
         return Answer(
@@ -90,8 +90,9 @@ enum InterpreterQuery {
         let spawned = posix_spawn(&pid, executable, &actions, nil, &argv, &envp)
         close(ends[1])
         guard spawned == 0 else { throw failure(spawned, "posix_spawn") }
-        let output = readToEnd(ends[0], seconds: timeoutSeconds)
-        if output == nil { kill(pid, SIGKILL) }
+        let output = readAnswer(ends[0], seconds: timeoutSeconds)
+        // Nothing that it may still do matters: it has answered, or closed its output, or had its time.
+        kill(pid, SIGKILL)
         var status: Int32 = 0
         while waitpid(pid, &status, 0) == -1 && errno == EINTR {}
         guard let output else {
@@ -99,17 +100,18 @@ enum InterpreterQuery {
                 .pythonFailed, "\(executable) did not answer within \(timeoutSeconds) s",
                 hint: "Look for a sitecustomize that waits")
         }
-        guard status == 0 || !output.isEmpty else {
+        let code = status >> 8 & 0xff
+        guard code == 0 || !output.isEmpty else {
             throw WSGIError(
                 .pythonFailed,
-                "\(executable) ended with status \(status >> 8 & 0xff) before it could say where it lives",
+                "\(executable) ended with status \(code) before it could say where it lives",
                 hint: "Run it by hand: \(executable) -c 'import sysconfig'")
         }
         return output
     }
 
-    /// Everything up to the end of file; nil when the time is over. At most 64 KiB count, more cannot be the answer.
-    private static func readToEnd(_ descriptor: Int32, seconds: Int) -> [UInt8]? {
+    /// Everything up to a whole answer or the end of file; nil when the time is over. At most 64 KiB count.
+    private static func readAnswer(_ descriptor: Int32, seconds: Int) -> [UInt8]? {
         var output: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 4096)
         var start = timespec()
@@ -123,7 +125,7 @@ enum InterpreterQuery {
             guard poll(&entry, 1, Int32(seconds * 1000 - elapsed)) > 0 else { continue }
             let count = read(descriptor, &buffer, buffer.count)
             if count > 0, output.count < 65536 { output += buffer[..<count] }
-            if count == 0 || (count < 0 && errno != EINTR) { return output }
+            if count == 0 || (count < 0 && errno != EINTR) || parse(output) != nil { return output }
         }
     }
 }

@@ -66,8 +66,8 @@ extension PythonInstallation {
     }
 
     /// Where the shared library may be, the likeliest first. Relocated installations (conda, python-build-standalone)
-    /// have a LIBDIR of the machine that built them, so the prefix counts as much; folders of the system come last and
-    /// only for the system's Python, since a library of another build must not be taken.
+    /// have a LIBDIR of the machine that built them, so the prefix counts as much. The system's folders are looked
+    /// into for the system's Python only, whose prefix is /usr: a library of another build must not be taken.
     static func libraryCandidates(_ answer: InterpreterQuery.Answer) -> [String] {
         let standard = "libpython\(answer.hexVersion >> 24).\(answer.hexVersion >> 16 & 0xff).so.1.0"
         var names = [answer.instSoName, standard, answer.ldLibrary].filter { $0.contains(".so") }
@@ -78,9 +78,6 @@ extension PythonInstallation {
             answer.basePrefix + "/lib", answer.basePrefix + "/lib/" + answer.multiarch, answer.basePrefix + "/lib64",
             answer.libPL,
         ]
-        if answer.basePrefix == "/usr" {
-            folders += ["/usr/lib/x86_64-linux-gnu", "/usr/lib64", "/lib/x86_64-linux-gnu"]
-        }
         return folders.filter { $0.hasPrefix("/") }.flatMap { folder in names.map { folder + "/" + $0 } }
     }
 

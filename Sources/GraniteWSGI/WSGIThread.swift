@@ -229,7 +229,7 @@ final class WSGIThread: ApplicationThread {
 
     /// `close()`, once, whatever happened before; its errors are printed, the response is over.
     private func closeIterable(_ result: Object, _ request: Request) {
-        guard let close = result.attribute("close") else { return }
+        guard let close = PyObject_GetAttr(result, application.closeName) else { return PyErr_Clear() }
         defer { close.release() }
         if let nothing = pythonCall(close) {
             nothing.release()

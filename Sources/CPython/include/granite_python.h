@@ -65,7 +65,6 @@ enum {
     // Include/object.h
     GRANITE_TPFLAGS_DEFAULT = 1 << 18,
     GRANITE_TPFLAGS_HAVE_GC = 1 << 14,
-    GRANITE_TPFLAGS_LONG_SUBCLASS = 1 << 24,
     GRANITE_TPFLAGS_LIST_SUBCLASS = 1 << 25,
     GRANITE_TPFLAGS_TUPLE_SUBCLASS = 1 << 26,
     GRANITE_TPFLAGS_BYTES_SUBCLASS = 1 << 27,
@@ -86,7 +85,6 @@ typedef int (*granite_python_visit)(PyObject *object, void *_Nullable argument);
     X(wchar_t *_Nullable, Py_DecodeLocale, (const char *text, size_t *_Nullable size), (text, size))                   \
     X(void, Py_SetProgramName, (const wchar_t *name), (name))                                                          \
     X(void, Py_InitializeEx, (int signals), (signals))                                                                 \
-    X(int, Py_IsInitialized, (void), ())                                                                               \
     X(int, Py_FinalizeEx, (void), ())                                                                                  \
     X(PyThreadState *_Nullable, PyEval_SaveThread, (void), ())                                                         \
     X(void, PyEval_RestoreThread, (PyThreadState * state), (state))                                                    \
@@ -95,14 +93,13 @@ typedef int (*granite_python_visit)(PyObject *object, void *_Nullable argument);
     X(void, Py_IncRef, (PyObject *_Nullable object), (object))                                                         \
     X(void, Py_DecRef, (PyObject *_Nullable object), (object))                                                         \
     X(unsigned long, PyType_GetFlags, (PyTypeObject * type), (type))                                                   \
-    X(int, PyType_IsSubtype, (PyTypeObject * type, PyTypeObject *base), (type, base))                                  \
     X(PyObject *_Nullable, PyType_FromSpec, (PyType_Spec * spec), (spec))                                              \
     X(PyObject *_Nullable, PyType_GenericAlloc, (PyTypeObject * type, ssize_t count), (type, count))                   \
     X(void, PyObject_Free, (void *memory), (memory))                                                                   \
     X(void, PyObject_GC_Del, (void *memory), (memory))                                                                 \
     X(void, PyObject_GC_UnTrack, (void *memory), (memory))                                                             \
     X(PyObject *_Nullable, PyCFunction_NewEx,                                                                          \
-      (PyMethodDef * method, PyObject *_Nullable self, PyObject *_Nullable module),                                           \
+      (PyMethodDef * method, PyObject *_Nullable self, PyObject *_Nullable module),                                    \
       (method, self, module))                                                                                          \
     X(PyObject *_Nullable, PyCapsule_New,                                                                              \
       (void *pointer, const char *_Nullable name, void (*_Nullable destructor)(PyObject * capsule)),                   \
@@ -116,14 +113,13 @@ typedef int (*granite_python_visit)(PyObject *object, void *_Nullable argument);
     X(PyObject *_Nullable, PyObject_GetAttrString, (PyObject * object, const char *name), (object, name))              \
     X(int, PyObject_SetAttrString, (PyObject * object, const char *name, PyObject *_Nullable value),                   \
       (object, name, value))                                                                                           \
-    X(int, PyObject_IsInstance, (PyObject * object, PyObject *type), (object, type))                                   \
     X(int, PyObject_IsTrue, (PyObject * object), (object))                                                             \
     X(PyObject *_Nullable, PyObject_Repr, (PyObject * object), (object))                                               \
     X(PyObject *_Nullable, PyObject_Str, (PyObject * object), (object))                                                \
     X(PyObject *_Nullable, PyObject_CallObject, (PyObject * callable, PyObject *_Nullable arguments),                  \
       (callable, arguments))                                                                                           \
     X(PyObject *_Nullable, PyObject_VectorcallDict,                                                                    \
-      (PyObject * callable, granite_python_vector arguments, size_t count, PyObject *_Nullable keywords), \
+      (PyObject * callable, granite_python_vector arguments, size_t count, PyObject *_Nullable keywords),              \
       (callable, arguments, count, keywords))                                                                          \
     X(int, PyCallable_Check, (PyObject * object), (object))                                                            \
     X(PyObject *_Nullable, PyObject_GetIter, (PyObject * object), (object))                                            \
@@ -141,7 +137,6 @@ typedef int (*granite_python_visit)(PyObject *object, void *_Nullable argument);
     X(ssize_t, PyDict_Size, (PyObject * dict), (dict))                                                                 \
     X(PyObject *_Nullable, PyDict_Copy, (PyObject * dict), (dict))                                                     \
     X(int, PyDict_SetItem, (PyObject * dict, PyObject *key, PyObject *value), (dict, key, value))                      \
-    X(PyObject *_Nullable, PyDict_GetItemWithError, (PyObject * dict, PyObject *key), (dict, key))                     \
     X(int, PyDict_Next,                                                                                                \
       (PyObject * dict, ssize_t *position, PyObject *_Nullable *_Nullable key, PyObject *_Nullable *_Nullable value),  \
       (dict, position, key, value))                                                                                    \
@@ -165,18 +160,15 @@ typedef int (*granite_python_visit)(PyObject *object, void *_Nullable argument);
     X(long, PyLong_AsLong, (PyObject * number), (number))                                                              \
     X(ssize_t, PyNumber_AsSsize_t, (PyObject * number, PyObject *_Nullable overflow), (number, overflow))              \
     X(int, PyFile_WriteString, (const char *text, PyObject *file), (text, file))                                       \
-    X(int, PyFile_WriteObject, (PyObject * object, PyObject *file, int flags), (object, file, flags))                  \
     X(PyObject *_Nullable, PyErr_Occurred, (void), ())                                                                 \
     X(void, PyErr_Clear, (void), ())                                                                                   \
     X(void, PyErr_SetString, (PyObject * type, const char *message), (type, message))                                  \
-    X(void, PyErr_SetNone, (PyObject * type), (type))                                                                  \
-    X(int, PyErr_ExceptionMatches, (PyObject * type), (type))                                                          \
     X(int, PyErr_GivenExceptionMatches, (PyObject *_Nullable exception, PyObject *type), (exception, type))            \
     X(void, PyErr_Fetch,                                                                                               \
-      (granite_python_place type, granite_python_place value, granite_python_place traceback), \
+      (granite_python_place type, granite_python_place value, granite_python_place traceback),                         \
       (type, value, traceback))                                                                                        \
     X(void, PyErr_NormalizeException,                                                                                  \
-      (granite_python_place type, granite_python_place value, granite_python_place traceback), \
+      (granite_python_place type, granite_python_place value, granite_python_place traceback),                         \
       (type, value, traceback))                                                                                        \
     X(void, PyErr_Restore,                                                                                             \
       (PyObject * _Nullable type, PyObject *_Nullable value, PyObject *_Nullable traceback), (type, value, traceback)) \
@@ -188,7 +180,7 @@ typedef int (*granite_python_visit)(PyObject *object, void *_Nullable argument);
 #define GRANITE_PYTHON_OPTIONAL(X)                                                                                     \
     /* A static inline function before 3.11; PyObject_VectorcallDict does the same through one more call. */           \
     X(PyObject *_Nullable, PyObject_Vectorcall,                                                                        \
-      (PyObject * callable, granite_python_vector arguments, size_t count, PyObject *_Nullable keywords), \
+      (PyObject * callable, granite_python_vector arguments, size_t count, PyObject *_Nullable keywords),              \
       (callable, arguments, count, keywords))
 
 // Data, X(name, symbol): objects by their address, and X(name) for the exception class that PyExc_<name> points at.
@@ -196,12 +188,10 @@ typedef int (*granite_python_visit)(PyObject *object, void *_Nullable argument);
     X(None, _Py_NoneStruct)                                                                                            \
     X(True, _Py_TrueStruct)                                                                                            \
     X(False, _Py_FalseStruct)                                                                                          \
-    X(bytes, PyBytes_Type)                                                                                             \
     X(list, PyList_Type)                                                                                               \
-    X(tuple, PyTuple_Type)                                                                                             \
-    X(str, PyUnicode_Type)
+    X(tuple, PyTuple_Type)
 #define GRANITE_PYTHON_EXCEPTIONS(X)                                                                                   \
-    X(AssertionError) X(AttributeError) X(ModuleNotFoundError) X(OSError)                                              \
+    X(AssertionError) X(ModuleNotFoundError) X(OSError)                                                                \
     X(RuntimeError) X(SystemExit) X(TypeError) X(ValueError)
 
 struct granite_python_table {
