@@ -23,6 +23,7 @@ struct PythonThreadList {
         guard var interpreter: UInt64 = pages.integer(at: runtime &+ UInt64(layout.runtimeInterpreters)) else {
             throw PythonReadError(.unreadable, "The memory of Python's runtime could not be read.")
         }
+        if interpreter == 0 { problems.append("Python's runtime has no interpreter: it has not started, or has ended.") }
         var seen: Set<UInt64> = []
         while interpreter != 0 {
             guard seen.count < Self.maxInterpreters, seen.insert(interpreter).inserted else {
