@@ -36,6 +36,11 @@ struct PythonHost {
         try #require(told && command.isRunning, "host.py \(scenario): \(command.standardError)")
         truth = try JSONDecoder().decode(Truth.self, from: Data(command.standardOutput.utf8))
         self.command = command
+        try await stop()
+    }
+
+    /// Returns when all its threads stand still.
+    func stop() async throws {
         let pid = command.pid
         command.send(signal: SIGSTOP)
         let stopped = await Command.eventually {

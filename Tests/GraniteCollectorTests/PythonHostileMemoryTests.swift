@@ -14,7 +14,7 @@ struct PythonHostileMemoryTests {
         await host.end()
         let known = Set(whole.threads.flatMap(\.frames).map(\.name))
         var damagedReads = 0
-        for seed in 0..<1000 {
+        for seed in 0..<500 {
             let memory = DamagedMemory(recorder.pages, seed: UInt64(seed))
             guard let snapshot = try? host.read(from: memory) else {
                 damagedReads += 1
@@ -23,7 +23,7 @@ struct PythonHostileMemoryTests {
             expectBounds(snapshot)
             if snapshot != whole { damagedReads += 1 }
         }
-        #expect(damagedReads > 500, "the damage must reach what is read")
+        #expect(damagedReads > 250, "the damage must reach what is read")
         #expect(try host.read(from: DamagedMemory(recorder.pages, seed: nil)) == whole)
         #expect(known.contains("stand_still"))
     }

@@ -209,6 +209,50 @@ def collecting():
     gc.collect()
 
 
+def busy():
+    """Never stands still; the names of its functions all start with busy_."""
+    class busy_class:
+        def __init__(self, value):
+            self.value = busy_recursive(value % 7)
+
+        def __del__(self):
+            busy_finalizer(self.value)
+
+        def __lt__(self, other):
+            return self.value < other.value
+
+    def busy_finalizer(value):
+        return [value] * 3
+
+    def busy_recursive(depth):
+        return depth if depth == 0 else busy_recursive(depth - 1) + sum(busy_generator(depth))
+
+    def busy_generator(count):
+        for number in range(count):
+            yield busy_leaf(number)
+
+    def busy_leaf(number):
+        local = Cycle()
+        local.self = local
+        return len(str({"n": number, "m": [number] * 5}))
+
+    def busy_key(value):
+        return re.sub("[0-9]", busy_replace, str(value.value))
+
+    def busy_replace(match):
+        return match.group(0) + "."
+
+    class Cycle:
+        pass
+
+    say(threads=[])
+    while True:
+        values = list(map(busy_class, range(50)))
+        values.sort()
+        values.sort(key=busy_key)
+        functools.reduce(lambda left, right: max(left, right), values)
+
+
 def gil():
     # PyDLL keeps the GIL over the call.
     read, write = os.pipe()
@@ -224,6 +268,8 @@ if SCENARIO == "gil":
     while len(arrived) < THREADS - 1:
         gate.acquire(True, 0.001)
     gil()
+elif SCENARIO == "busy":
+    busy()
 else:
     run_threads({
         "nest": nest, "text": text, "coroutines": coroutines, "recursion": recursion, "dropped": dropped, "collecting": collecting,
