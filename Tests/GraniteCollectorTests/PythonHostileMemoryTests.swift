@@ -120,7 +120,7 @@ struct PythonHostileMemoryTests {
                 $0.name.unicodeScalars.count <= 4097 && $0.file.unicodeScalars.count <= 4097
             })
         #expect(snapshot.roundTrips <= RemotePages.maxPages)
-        #expect(snapshot.problems.count <= 16 + 1024 + 3 * 64)
+        #expect(snapshot.problems.count <= 16 + 2 + 3 * 64)
     }
 }
 

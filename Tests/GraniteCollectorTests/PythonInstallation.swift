@@ -1,7 +1,6 @@
 // Finds the CPythons of this machine, so that every test of the Python reader runs on each of them.
 
 import Foundation
-import TestSupport
 import Testing
 
 /// A CPython that the tests can start.

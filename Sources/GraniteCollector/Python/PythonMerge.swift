@@ -129,7 +129,7 @@ private func isInterpreterLoop(_ frame: Frame) -> Bool {
     return [frame.symbol, frame.rawSymbol].contains { symbol in
         guard let symbol, symbol.hasPrefix("_PyEval_EvalFrameDefault") else { return false }
         let suffix = symbol.dropFirst("_PyEval_EvalFrameDefault".count)
-        return suffix.isEmpty || suffix.hasPrefix(".") || suffix.hasPrefix(" (") || suffix.hasPrefix("@")
+        return !(suffix.first.map { $0.isLetter || $0.isNumber || $0 == "_" } ?? false)
     }
 }
 

@@ -32,18 +32,18 @@ package struct PythonStackReader: Sendable {
         snapshot.gilLocked = list.gilLocked
         snapshot.collecting = list.collecting
         snapshot.problems = list.problems + walk.problems
+        var cutStacks = 0
         for (thread, stack) in zip(list.threads, walk.stacks) {
             let (frames, isWhole) = Self.named(stack.frames, codes)
-            if !isWhole {
-                snapshot.problems.append(
-                    "A frame of a Python thread belongs to no readable code object; the frames outside of it are missing."
-                )
-            }
+            if !isWhole { cutStacks += 1 }
             snapshot.threads.append(
                 PythonThread(
                     state: thread.state, threadID: thread.threadID, nativeID: thread.nativeID,
-                    holdsGIL: thread.holdsGIL,
-                    frames: frames, truncated: stack.truncated || !isWhole))
+                    holdsGIL: thread.holdsGIL, frames: frames, truncated: stack.truncated || !isWhole))
+        }
+        if cutStacks > 0 {
+            snapshot.problems.append(
+                "Python threads with a frame that is no readable function: \(cutStacks); what is outside of it is missing.")
         }
         if pages.isExhausted { snapshot.problems.append("Python's frames were too many; only a part was read.") }
         snapshot.roundTrips = pages.roundTrips
