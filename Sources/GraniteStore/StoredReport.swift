@@ -1,6 +1,6 @@
 // Defines what the store gives back: a whole report, or a line of a list.
 
-package package import GraniteReport
+package import GraniteReport
 
 /// A report as it lies on disk.
 package struct StoredReport: Sendable {
