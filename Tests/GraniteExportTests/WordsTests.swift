@@ -21,7 +21,7 @@ struct WordsTests {
     }
 
     @Test(arguments: [
-        ("short", 10, "short"), ("f(_: A.B, c: [D: E]) async throws -> G", 20, "f(_:c:)"),
+        ("short", 10, "short"), ("f(_: A.B, c: [D: E]) async throws -> G", 19, "f(_:c:)"),
         ("Module.Type.call(_: A) -> ()", 20, "Module.Type.call(_:)"), ("Module.Type.call(_: A) -> ()", 16, "Type.call(_:)"),
         ("std::map<int, std::string>::insert(std::string const&)", 45, "std::map<…>::insert(std::string const&)"),
         ("std::map<int, std::string>::insert(std::string const&)", 25, "std::map<…>::insert(…)"),
