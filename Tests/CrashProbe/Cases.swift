@@ -35,6 +35,7 @@ enum Cases {
         "dispatch-threads": { _ in DispatchCases.crashBesidePools() },
         "thread-bound-drop": { _ in ThreadBoundCases.dropElsewhere() },
         "thread-bound-use": { _ in ThreadBoundCases.useElsewhere() },
+        "fault-during-drop": { _ in ThreadBoundCases.faultDuringDrop() },
         "drop-storm": { _ in ThreadBoundCases.storm() },
         "requests": { _ in RequestCases.crashWhileServing() },
         "cpp-throw": { granite_probe_throw_in($0.argument) },

@@ -1,5 +1,7 @@
 // Values that belong to a thread and are released or used on another.
 
+import CCrashProbe
+import CGraniteCapture
 import GraniteCapture
 import Glibc
 
@@ -40,6 +42,14 @@ enum ThreadBoundCases {
             } catch {}
         }
         return caught.value == true ? 0 : 1
+    }
+
+    /// While a drop site is being captured, a thread that could not be parked faults.
+    static func faultDuringDrop() -> Int32 {
+        guard let page = granite_capture_page(), granite_probe_fault_when_set(&page.pointee.capture.copied_ns) == 0 else { return 70 }
+        let smuggled = Smuggled(createValue())
+        onThread { releaseElsewhere(smuggled) }
+        while true { pause() }
     }
 
     /// Forty drops in a row: ten are reported, the others counted.
