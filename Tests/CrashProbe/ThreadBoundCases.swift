@@ -12,7 +12,9 @@ private final class Smuggled<Value>: @unchecked Sendable {  // the mistake that 
 }
 
 enum ThreadBoundCases {
+    // Not optimized: the call must not become a jump, for the frame is looked for.
     @inline(never)
+    @_optimize(none)
     static func createValue() -> ThreadBound<[Int]> {
         let bound = ThreadBound([1, 2, 3], label: "the probe's list")
         return bound
@@ -27,6 +29,7 @@ enum ThreadBoundCases {
     }
 
     @inline(never)
+    @_optimize(none)
     private static func releaseElsewhere(_ smuggled: Smuggled<ThreadBound<[Int]>>) {
         smuggled.value = nil
     }
