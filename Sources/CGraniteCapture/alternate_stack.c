@@ -1,5 +1,5 @@
-// Every thread gets an alternate signal stack, by interposing pthread_create: a stack overflow leaves no room for a handler
-// on the overflowed stack, and the C library gives no thread another one. Nothing here runs after a crash.
+// Every thread gets an alternate signal stack, by interposing pthread_create: a stack overflow leaves no room for a
+// handler on the overflowed stack, and the C library gives no thread another one. Nothing here runs after a crash.
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -30,8 +30,8 @@ static pthread_key_t key;
 static pthread_once_t key_once = PTHREAD_ONCE_INIT;
 static bool key_made;
 
-/// Call before any crash. Other destructors of the thread still run code that may overflow: leave in a late round of the
-/// PTHREAD_DESTRUCTOR_ITERATIONS that POSIX grants (pthread_key_create(3)).
+/// Call before any crash. Other destructors of the thread still run code that may overflow: leave in a late round of
+/// the PTHREAD_DESTRUCTOR_ITERATIONS that POSIX grants (pthread_key_create(3)).
 static void release(void *value) {
     struct alternate_stack *stack = value;
     if (++stack->destructor_rounds < 3 && pthread_setspecific(key, stack) == 0) return;

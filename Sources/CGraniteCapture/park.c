@@ -37,7 +37,8 @@ static int slot_of(uint32_t tid) {
 /// Async-signal-safe. Counts one thread as answered; the capturing thread is woken by the last.
 static void count_answer(void) {
     uint32_t parked = __atomic_add_fetch(&granite_core.parked, 1, __ATOMIC_ACQ_REL);
-    if (parked >= __atomic_load_n(&granite_core.expected, __ATOMIC_ACQUIRE)) granite_futex_rouse(&granite_core.parked, 1);
+    if (parked >= __atomic_load_n(&granite_core.expected, __ATOMIC_ACQUIRE))
+        granite_futex_rouse(&granite_core.parked, 1);
 }
 
 /// Async-signal-safe. Stores the registers of the calling thread in its slot, once.
@@ -90,12 +91,13 @@ void granite_handle_park(int signal, siginfo_t *information, void *context) {
     if (!ours) {
         if (signal == SIGPROF) pass_on_profile_signal(signal, information, context);
     } else if (sequence == 0 || __atomic_load_n(&granite_core.gate, __ATOMIC_ACQUIRE) == me) {
-        // Late for a capture that is over. The thread that captures may have one pending from a former capture, and libunwind
-        // opens it by sigprocmask: it must not park itself.
+        // Late for a capture that is over. The thread that captures may have one pending from a former capture, and
+        // libunwind opens it by sigprocmask: it must not park itself.
     } else {
         // The slot saves the search; a late signal may carry an old one.
         int slot = lost ? no_slot : information->si_value.sival_int;
-        if (slot < 0 || (uint32_t)slot >= slot_count() || granite_core.page->threads[slot].tid != me) slot = slot_of(me);
+        if (slot < 0 || (uint32_t)slot >= slot_count() || granite_core.page->threads[slot].tid != me)
+            slot = slot_of(me);
         if (slot != no_slot) answer(slot, context);
         stay_parked(sequence);
     }
@@ -113,7 +115,8 @@ void granite_park_faulted(const ucontext_t *context) {
             answer(slot, context);
             stay_parked(sequence);
         } else {
-            // The park signal is blocked in the fatal handler: our slot appears when the capturing thread has enumerated us.
+            // The park signal is blocked in the fatal handler: our slot appears when the capturing thread has
+            // enumerated us.
             granite_futex_sleep(&granite_core.parking, sequence, look_again_ns);
         }
     }
@@ -143,8 +146,8 @@ static int ask_to_park(uint32_t tid, int slot, int signal) {
     return granite_queue_signal(granite_core.pid, tid, signal, &information) == 0 ? 0 : errno;
 }
 
-/// Async-signal-safe. The park signal; SIGPROF where the queue of real-time signals is full (EAGAIN, RLIMIT_SIGPENDING):
-/// a signal below 32 is delivered all the same.
+/// Async-signal-safe. The park signal; SIGPROF where the queue of real-time signals is full (EAGAIN,
+/// RLIMIT_SIGPENDING): a signal below 32 is delivered all the same.
 static int ask_by_any_signal(uint32_t tid, int slot) {
     int error = ask_to_park(tid, slot, granite_core.park_signal);
     if (error != EAGAIN) return error;
@@ -215,7 +218,8 @@ static bool wait_for_answers(uint64_t deadline_ns) {
     }
 }
 
-/// Async-signal-safe. Threads that block real-time signals (past our wrappers) often leave SIGPROF open: libdispatch does.
+/// Async-signal-safe. Threads that block real-time signals (past our wrappers) often leave SIGPROF open: libdispatch
+/// does.
 static void ask_stragglers(void) {
     install_profile_handler();
     uint32_t count = slot_count();

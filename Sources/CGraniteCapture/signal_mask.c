@@ -1,5 +1,6 @@
-// Keeps the park signal open in every thread, by interposing pthread_sigmask and sigprocmask: libdispatch and Swift's task
-// threads block every real-time signal. Nothing here is called after a crash (the core uses the system call itself).
+// Keeps the park signal open in every thread, by interposing pthread_sigmask and sigprocmask: libdispatch and Swift's
+// task threads block every real-time signal. Nothing here is called after a crash (the core uses the system call
+// itself).
 
 #define _GNU_SOURCE
 #include <dlfcn.h>

@@ -5,12 +5,15 @@ import CLinux
 import Glibc
 
 extension CrashPage {
-    /// Makes an empty page: a memfd of full size, sealed against growing and shrinking, close-on-exec. The descriptor is the caller's.
+    /// Makes an empty page: a memfd of full size, sealed against growing and shrinking, close-on-exec. The descriptor
+    /// is the caller's.
     ///
     /// - Parameters:
     ///   - crashID: at most 31 bytes are kept; a ULID has 26.
     ///   - level: 0 off, 1 short, 2 full (`enum granite_level`).
-    package static func make(crashID: String, slot: UInt32, generation: UInt32, level: UInt32) throws(CrashPageError) -> Int32 {
+    package static func make(crashID: String, slot: UInt32, generation: UInt32, level: UInt32) throws(CrashPageError)
+        -> Int32
+    {
         let doing = "making a crash page"
         let descriptor = granite_memfd_create("granite-crash-page")
         guard descriptor >= 0 else { throw CrashPageError(.system, errno: errno, while: doing) }
@@ -30,7 +33,9 @@ extension CrashPage {
             head.generation = generation
             head.level = level
             let written = withUnsafeBytes(of: head) { pwrite(descriptor, $0.baseAddress, $0.count, 0) }
-            guard written == MemoryLayout<CrashPageHead>.size else { throw CrashPageError(.system, errno: errno, while: doing) }
+            guard written == MemoryLayout<CrashPageHead>.size else {
+                throw CrashPageError(.system, errno: errno, while: doing)
+            }
         } catch {
             close(descriptor)
             throw error

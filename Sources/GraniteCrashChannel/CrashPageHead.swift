@@ -1,7 +1,7 @@
 // Defines the first fields of a crash page. It is separate because both the maker and the readers of a page need them.
 
-/// The first 128 bytes of `struct granite_crash_page`, spelled out: Swift would import the whole page as one tuple of half a megabyte.
-/// `CrashPageTests` compares the two.
+/// The first 128 bytes of `struct granite_crash_page`, spelled out: Swift would import the whole page as one tuple of
+/// half a megabyte. `CrashPageTests` compares the two.
 package struct CrashPageHead: BitwiseCopyable {
     package var magic: UInt64 = 0
     package var version: UInt32 = 0

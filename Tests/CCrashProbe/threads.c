@@ -45,10 +45,18 @@ static __attribute__((noinline)) void sleep_for_ever(uintptr_t kind) {
     char byte;
     for (;;) {
         switch (kind % 4) {
-            case 0: nanosleep(&hour, NULL); break;
-            case 1: pthread_mutex_lock(&held); break;
-            case 2: (void)!read(silent_pipe[0], &byte, 1); break;
-            default: pause(); break;
+            case 0:
+                nanosleep(&hour, NULL);
+                break;
+            case 1:
+                pthread_mutex_lock(&held);
+                break;
+            case 2:
+                (void)!read(silent_pipe[0], &byte, 1);
+                break;
+            default:
+                pause();
+                break;
         }
     }
 }

@@ -1,8 +1,8 @@
 // Defines the probe's ends by name.
 
 import CCrashProbe
-import GraniteCapture
 import Glibc
+import GraniteCapture
 
 /// Every way in which the probe can end. The value is the exit status, for those that end by themselves.
 enum Cases {
@@ -43,8 +43,8 @@ enum Cases {
         "raise-binding": { granite_probe_raise_binds_to_libgcc($0.argument) == 1 ? 0 : 1 },
     ]
 
-    /// A case by its name; `threads-N` starts N sleeping threads and then reads address 0, `threads-N-unqueued` where the
-    /// kernel refuses to queue signals.
+    /// A case by its name; `threads-N` starts N sleeping threads and then reads address 0, `threads-N-unqueued` where
+    /// the kernel refuses to queue signals.
     static func find(_ name: String) -> (@Sendable (Arguments) -> Int32)? {
         if let end = all[name] { return end }
         let words = name.split(separator: "-")

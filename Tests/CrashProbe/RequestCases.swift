@@ -1,8 +1,8 @@
 // A crash in the middle of a request.
 
 import CCrashProbe
-import GraniteCapture
 import Glibc
+import GraniteCapture
 
 enum RequestCases {
     /// Prints what noting a request's begin and end costs.
@@ -15,7 +15,8 @@ enum RequestCases {
             target.withUnsafeBytes { target in
                 for number in 0..<rounds {
                     Capture.beginRequest(
-                        slot: 1, tid: Capture.threadID, id: number, method: method, target: target, startedNanoseconds: started)
+                        slot: 1, tid: Capture.threadID, id: number, method: method, target: target,
+                        startedNanoseconds: started)
                     Capture.endRequest(slot: 1)
                 }
             }

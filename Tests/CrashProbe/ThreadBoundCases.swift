@@ -2,8 +2,8 @@
 
 import CCrashProbe
 import CGraniteCapture
-import GraniteCapture
 import Glibc
+import GraniteCapture
 
 /// Carries a value to another thread on purpose.
 private final class Smuggled<Value>: @unchecked Sendable {  // the mistake that the cases are about
@@ -49,7 +49,8 @@ enum ThreadBoundCases {
 
     /// While a drop site is being captured, a thread that could not be parked faults.
     static func faultDuringDrop() -> Int32 {
-        guard let page = granite_capture_page(), granite_probe_fault_when_set(&page.pointee.capture.copied_ns) == 0 else { return 70 }
+        guard let page = granite_capture_page(), granite_probe_fault_when_set(&page.pointee.capture.copied_ns) == 0
+        else { return 70 }
         let smuggled = Smuggled(createValue())
         onThread { releaseElsewhere(smuggled) }
         while true { pause() }
@@ -70,7 +71,8 @@ enum ThreadBoundCases {
         pthread_create(
             &thread, nil,
             { pointer in
-                let body = Unmanaged<Smuggled<@Sendable () -> Void>>.fromOpaque(pointer!).takeRetainedValue()  // passed one line above
+                // Passed one line above.
+                let body = Unmanaged<Smuggled<@Sendable () -> Void>>.fromOpaque(pointer!).takeRetainedValue()
                 body.value?()
                 return nil
             }, box)

@@ -6,7 +6,8 @@ import Testing
 
 struct CaptureTests {
     @Test(arguments: [
-        ("off", BacktraceLevel.off), ("0", .off), ("OFF", .off), ("short", .short), ("1", .short), ("full", .full), ("Full", .full),
+        ("off", BacktraceLevel.off), ("0", .off), ("OFF", .off), ("short", .short), ("1", .short), ("full", .full),
+        ("Full", .full),
     ])
     func aLevelIsReadFromItsNames(_ text: String, _ level: BacktraceLevel) {
         #expect(BacktraceLevel(parsing: text) == level)
@@ -30,7 +31,8 @@ struct CaptureTests {
         Capture.setHeartbeat(monotonicNanoseconds: 1)
         Capture.breadcrumb("test", "nowhere")
         Capture.beginRequest(
-            slot: 0, tid: 1, id: 1, method: .init(start: nil, count: 0), target: .init(start: nil, count: 0), startedNanoseconds: 0)
+            slot: 0, tid: 1, id: 1, method: .init(start: nil, count: 0), target: .init(start: nil, count: 0),
+            startedNanoseconds: 0)
         Capture.endRequest(slot: 0)
         #expect(granite_capture_page() == nil)
     }

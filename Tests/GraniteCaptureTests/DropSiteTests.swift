@@ -38,12 +38,15 @@ struct DropSiteTests {
         #expect(threads[0].tid == capture.crashedThread)
     }
 
-    /// The thread that faults waits until the drop site's capture is over, with its registers in it, then has a capture of its own.
+    /// The thread that faults waits until the drop site's capture is over, with its registers in it, then has a capture
+    /// of its own.
     @Test func aFaultDuringADropSiteNeitherStealsItsCaptureNorHangs() async throws {
         let run = try await ProbeRun.run("fault-during-drop", parkDeadline: .milliseconds(100)) { page, socket in
             if try page.capture().kind == .dropSite {
                 let limit = ContinuousClock.now + .seconds(30)
-                while try page.threads().count(where: { $0.state == .parked }) < 2, ContinuousClock.now < limit { sched_yield() }
+                while try page.threads().count(where: { $0.state == .parked }) < 2, ContinuousClock.now < limit {
+                    sched_yield()
+                }
                 let states = try page.threads().map(\.state)
                 #expect(states == [.crashed, .parked, .parked])
             }
@@ -74,7 +77,8 @@ struct DropSiteTests {
     }
 
     @Test func thePolicyAbortEndsTheProcessWithAReportOfItsOwn() async throws {
-        let run = try await ProbeRun.run("thread-bound-drop", environment: ["GRANITE_THREAD_BOUND": "abort"], collector: nil)
+        let run = try await ProbeRun.run(
+            "thread-bound-drop", environment: ["GRANITE_THREAD_BOUND": "abort"], collector: nil)
         #expect(run.ending == .signal(SIGABRT))
         let capture = try run.page.capture()
         #expect(capture.kind == .signal)

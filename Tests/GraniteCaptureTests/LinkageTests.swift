@@ -9,29 +9,35 @@ import Testing
 struct LinkageTests {
     /// Object files that a handler can reach.
     private static let handlerFiles = [
-        "core", "handler", "park", "walk", "mappings", "snapshot", "memory_server", "modules", "frame_pointers", "capture_now",
+        "core", "handler", "park", "walk", "mappings", "snapshot", "memory_server", "modules", "frame_pointers",
+        "capture_now",
     ]
     /// Object files that are only called before a crash.
     private static let installFiles = [
         "install", "alternate_stack", "signal_mask", "walk_load", "modules_load", "fork",
     ]
 
-    /// What handler files may call. In the list of signal-safety(7): clock_gettime, close, getpid, getuid, lseek, mem*, open, openat, poll,
-    /// pwrite, read, recv, sendmsg, sigaction, sig*set, siglongjmp, _exit. Beside it:
+    /// What handler files may call. In the list of signal-safety(7): clock_gettime, close, getpid, getuid, lseek, mem*,
+    /// open, openat, poll, pwrite, read, recv, sendmsg, sigaction, sig*set, siglongjmp, _exit. Beside it:
     private static let allowed: Set<String> = [
         "__errno_location",  // errno is thread-local; its address is computed
         "syscall",  // one kernel entry, no state but errno
         "__sigsetjmp",  // stores registers; reads the mask by rt_sigprocmask(2)
         "getcontext",  // as __sigsetjmp
         "_GLOBAL_OFFSET_TABLE_", "__stack_chk_fail",
-        "_exit", "clock_gettime", "close", "getpid", "getuid", "lseek", "memchr", "memcmp", "memcpy", "memmove", "memset", "open", "openat",
-        "poll", "pwrite", "read", "recv", "sendmsg", "sigaction", "sigdelset", "sigemptyset", "sigfillset", "sigaddset", "siglongjmp",
+        "_exit", "clock_gettime", "close", "getpid", "getuid", "lseek", "memchr", "memcmp", "memcpy", "memmove",
+        "memset", "open", "openat",
+        "poll", "pwrite", "read", "recv", "sendmsg", "sigaction", "sigdelset", "sigemptyset", "sigfillset", "sigaddset",
+        "siglongjmp",
         "granite_modules_next",  // of an install file: dl_iterate_phdr calls it only while nothing is frozen
     ]
 
     private func symbols(_ option: String, of file: String) throws -> Set<String> {
         let object = BuildProducts.directory.appendingPathComponent("CGraniteCapture.build/\(file).c.o").path
-        return Set(try SymbolTable.lines([option, "-P"], of: object).compactMap { $0.split(separator: " ").first.map(String.init) })
+        return Set(
+            try SymbolTable.lines([option, "-P"], of: object).compactMap {
+                $0.split(separator: " ").first.map(String.init)
+            })
     }
 
     @Test func everyFileOfTheCoreIsOfOneKind() throws {
@@ -67,9 +73,13 @@ struct LinkageTests {
         }
     }
 
-    private static let compiler = ["/usr/bin/c++", "/usr/bin/g++"].first { FileManager.default.isExecutableFile(atPath: $0) }
+    private static let compiler = ["/usr/bin/c++", "/usr/bin/g++"].first {
+        FileManager.default.isExecutableFile(atPath: $0)
+    }
 
-    private func compileExtension(_ source: String, in folder: TemporaryDirectory, language: String = "c++") async throws -> String {
+    private func compileExtension(_ source: String, in folder: TemporaryDirectory, language: String = "c++")
+        async throws -> String
+    {
         try folder.write(source, to: "extension.cc")
         let library = folder.file("extension.so").path
         let (ending, _, errors) = try await Command.run(
@@ -105,8 +115,10 @@ struct LinkageTests {
         #expect(names.first == "granite_probe_throw_in")
     }
 
-    /// A library that is loaded ahead sees every allocation, and whether it is made on an alternate stack: in a handler.
-    @Test(.enabled(if: compiler != nil), arguments: ["null-read", "abort", "double-free", "threads-20", "second-fault"])
+    /// A library that is loaded ahead sees every allocation, and whether it is made on an alternate stack: in a
+    /// handler.
+    @Test(
+        .enabled(if: compiler != nil), arguments: ["null-read", "abort", "double-free", "threads-20", "second-fault"])
     func nothingIsAllocatedInAHandler(_ name: String) async throws {
         let folder = try TemporaryDirectory()
         let detector = try await compileExtension(
