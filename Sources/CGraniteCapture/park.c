@@ -231,18 +231,20 @@ static void ask_stragglers(void) {
 }
 
 /// Async-signal-safe: open, read, close. Every thread's name, parked or not.
-static void read_names(int tasks) {
+static void read_names(void) {
+    static const char prefix[] = "/proc/self/task/";
     uint32_t count = slot_count();
     for (uint32_t slot = 0; slot < count; slot++) {
         struct granite_thread *thread = &granite_core.page->threads[slot];
-        char path[24];
+        char path[48];
         char digits[12];
         int used = 0;
-        int length = 0;
+        int length = sizeof prefix - 1;
+        memcpy(path, prefix, sizeof prefix);
         for (uint32_t tid = thread->tid; tid != 0; tid /= 10) digits[used++] = (char)('0' + tid % 10);
         while (used > 0) path[length++] = digits[--used];
         memcpy(path + length, "/comm", sizeof "/comm");
-        int file = openat(tasks, path, O_RDONLY | O_CLOEXEC);
+        int file = open(path, O_RDONLY | O_CLOEXEC);
         if (file < 0) continue;
         ssize_t size = read(file, thread->name, sizeof thread->name);
         close(file);
@@ -288,8 +290,8 @@ void granite_park_all(void) {
         if (granite_clock_ns(CLOCK_MONOTONIC) >= deadline_ns) break;
     }
     if (!all) capture->flags |= GRANITE_CAPTURE_PARK_TIMED_OUT;
-    read_names(tasks);
-    close(tasks);
+    close(tasks);  // first: it may have been the last free descriptor
+    read_names();
 
     uint32_t count = slot_count();
     for (uint32_t slot = 1; slot < count; slot++) {

@@ -2,7 +2,6 @@
 // and looks at them too.
 
 import CGraniteCapture
-import CLinux
 import Glibc
 
 /// A crash page, seen from another process than the one that writes it.

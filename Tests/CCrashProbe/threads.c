@@ -85,19 +85,19 @@ void granite_probe_forbid_queued_signals(void) {
     setrlimit(RLIMIT_SIGPENDING, &none);
 }
 
-static void *deaf(void *unused) {
-    (void)unused;
-    uint64_t everything = UINT64_MAX;
-    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &everything, NULL, sizeof everything);
+static void *deaf(void *open) {
+    uint64_t mask = UINT64_MAX;
+    if (open) mask &= ~(1ull << ((uintptr_t)open - 1));
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, sizeof mask);
     sem_post(&begun);
     sleep_for_ever(3);
     return NULL;
 }
 
-int granite_probe_deaf_thread(void) {
+int granite_probe_deaf_thread(int open) {
     pthread_t thread;
     sem_init(&begun, 0, 0);
-    if (pthread_create(&thread, NULL, deaf, NULL) != 0) return -1;
+    if (pthread_create(&thread, NULL, deaf, (void *)(uintptr_t)open) != 0) return -1;
     sem_wait(&begun);
     return 0;
 }
@@ -115,6 +115,12 @@ static void *hold_loader(void *unused) {
     (void)unused;
     dl_iterate_phdr(stay_in_callback, NULL);
     return NULL;
+}
+
+int granite_probe_use_all_descriptors(void) {
+    while (dup(0) >= 0) {
+    }
+    return 0;
 }
 
 int granite_probe_hold_dl_iterate_phdr(void) {

@@ -29,7 +29,11 @@ enum Cases {
         "fatal-error": { _ in SwiftCases.failFatally() },
         "crash-in-dl_iterate_phdr": { _ in granite_probe_hold_dl_iterate_phdr() &+ granite_probe_null_read() },
         "two-threads-at-once": { _ in granite_probe_two_at_once() },
-        "deaf-thread": { _ in granite_probe_deaf_thread() &+ granite_probe_null_read() },
+        "deaf-thread": { _ in granite_probe_deaf_thread(0) &+ granite_probe_null_read() },
+        "half-deaf-thread": { _ in granite_probe_deaf_thread(SIGPROF) &+ granite_probe_null_read() },
+        "no-descriptors": { _ in
+            granite_probe_sleepers(3) &+ granite_probe_use_all_descriptors() &+ granite_probe_null_read()
+        },
         "second-fault": { _ in SwiftCases.breakPageThenCrash(granite_probe_null_read) },
         "second-fault-abort": { _ in SwiftCases.breakPageThenCrash(granite_probe_abort) },
         "dispatch-threads": { _ in DispatchCases.crashBesidePools() },

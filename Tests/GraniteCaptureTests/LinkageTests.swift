@@ -18,7 +18,7 @@ struct LinkageTests {
     ]
 
     /// What handler files may call. In the list of signal-safety(7): clock_gettime, close, getpid, getuid, lseek, mem*,
-    /// open, openat, poll, pwrite, read, recv, sendmsg, sigaction, sig*set, siglongjmp, _exit. Beside it:
+    /// open, poll, pwrite, read, recv, sendmsg, sigaction, sig*set, siglongjmp, _exit. Beside it:
     private static let allowed: Set<String> = [
         "__errno_location",  // errno is thread-local; its address is computed
         "syscall",  // one kernel entry, no state but errno
@@ -26,7 +26,7 @@ struct LinkageTests {
         "getcontext",  // as __sigsetjmp
         "_GLOBAL_OFFSET_TABLE_", "__stack_chk_fail",
         "_exit", "clock_gettime", "close", "getpid", "getuid", "lseek", "memchr", "memcmp", "memcpy", "memmove",
-        "memset", "open", "openat",
+        "memset", "open",
         "poll", "pwrite", "read", "recv", "sendmsg", "sigaction", "sigdelset", "sigemptyset", "sigfillset", "sigaddset",
         "siglongjmp",
         "granite_modules_next",  // of an install file: dl_iterate_phdr calls it only while nothing is frozen

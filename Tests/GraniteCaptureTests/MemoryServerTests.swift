@@ -3,7 +3,6 @@
 import CGraniteCapture
 import Foundation
 import GraniteCrashChannel
-import Synchronization
 import TestSupport
 import Testing
 
