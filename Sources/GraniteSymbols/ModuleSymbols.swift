@@ -70,19 +70,19 @@ final class ModuleSymbols {
             let inlined = answer.functions.map { frame($0, symbol: nil) }
             return inlined + (symbols?.name(at: address).map { [frame(symbol: $0, answer, chained: !inlined.isEmpty)] } ?? [])
         }
-        let needsSymbol = physical.linkageName == nil
-        return answer.functions.dropLast().map { frame($0, symbol: nil) }
-            + [frame(physical, symbol: needsSymbol ? symbols?.name(at: address) : nil)]
+        return answer.functions.dropLast().map { frame($0, symbol: nil) } + [frame(physical, symbol: symbols?.name(at: address))]
     }
 
+    /// `symbol` is the symbol table's name for the address, of a physical function.
     private func frame(_ function: DebugInformation.Function, symbol: String?) -> SymbolizedFrame {
         let plain = function.name ?? symbol ?? "?"
         // Compilers leave the linkage name out for local functions, and in line-tables-only mode; the symbol table has it then.
-        // A plain symbol may be an alias (`memcpy`), so it only counts as a part of the same function: `f.cold`, `f.part.0`.
-        let raw = function.linkageName ?? symbol.flatMap { Mangling(of: $0) != nil || $0.hasPrefix(plain + ".") ? $0 : nil } ?? plain
-        let mangling = Mangling(of: raw)
+        let linkage = function.linkageName ?? symbol.flatMap { Mangling(of: $0) == nil ? nil : $0 } ?? plain
+        let mangling = Mangling(of: linkage)
+        // A symbol of another name may be an alias (`memcpy`); only a part or variant of the function tells more: `f.cold`.
+        let raw = symbol.flatMap { $0.hasPrefix(linkage + ".") ? $0 : nil } ?? linkage
         return SymbolizedFrame(
-            symbol: mangling == nil ? plain.limited(toBytes: Mangling.maxNameBytes) : demangled(raw).name,
+            symbol: mangling == nil ? plain.limited(toBytes: Mangling.maxNameBytes) : demangled(linkage).name,
             rawSymbol: raw, language: SourceLanguage.of(mangling: mangling, unit: function.language),
             inlined: function.inlined, file: function.position.file, line: function.position.line, column: function.position.column,
             isPseudo: plain.hasPrefix(Self.trapPrefix))

@@ -27,11 +27,13 @@ import Testing
                 "llvm-symbolizer",
                 ["--output-style=JSON", "--no-demangle", "--inlines", "--obj=\(path)"] + batch.map { "0x" + String($0, radix: 16) })
             let answers = try JSONDecoder().decode([Answer].self, from: Data(output.utf8))
-            for (address, answer) in zip(batch, answers) {
+            // Padding between functions has a line and no function; what has neither line is compared nowhere else: data in a
+            // code segment, for which LLVM takes a symbol of any kind.
+            for (address, answer) in zip(batch, answers)
+            where answer.Symbol.contains(where: { $0.Line > 0 }) && answer.Symbol.allSatisfy({ !$0.FunctionName.isEmpty }) {
                 let ours = symbolizer.symbolize(address: Fixture.bias + address, isReturnAddress: false, in: module)
                     .map { "\($0.rawSymbol):\($0.line ?? 0):\($0.line == nil ? 0 : $0.column ?? 0)" }
                 let theirs = answer.Symbol.map { "\($0.FunctionName):\($0.Line):\($0.Line == 0 ? 0 : $0.Column)" }
-                    .filter { !$0.hasPrefix(":0") }
                 if ours != theirs { differences.append("0x\(String(address, radix: 16)): \(ours) != \(theirs)") }
             }
         }
