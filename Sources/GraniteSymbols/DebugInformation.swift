@@ -30,6 +30,8 @@ final class DebugInformation {
 
     private let object: ObjectFile
     private let dwarf: OpaquePointer
+    /// What dwz(1) moved out of several debug files into a common one.
+    private let supplement: (object: ObjectFile, dwarf: OpaquePointer)?
     private let units: UnitTable
     /// Program headers that say where code is: a debug file's own may be of another layout after stripping.
     private let image: ELFImage
@@ -39,15 +41,33 @@ final class DebugInformation {
 
     /// Decompresses the debug sections, if they are compressed: 36 to 68 ms for glibc's.
     /// Nil if there are none, or libdw refuses them.
-    init?(_ object: ObjectFile, image: ELFImage) {
+    init?(_ object: ObjectFile, image: ELFImage, finder: DebugFileFinder) {
         guard object.hasDebugInformation, let dwarf = dwarf_begin_elf(object.elf, DWARF_C_READ, nil) else { return nil }
         self.object = object
         self.dwarf = dwarf
+        self.supplement = Self.supplement(of: dwarf, finder: finder)
         self.image = image
         self.units = UnitTable(dwarf, image: image)
     }
 
-    deinit { dwarf_end(dwarf) }
+    deinit {
+        dwarf_end(dwarf)
+        if let supplement { dwarf_end(supplement.dwarf) }
+    }
+
+    /// The common file from a store. Otherwise libdw looks for it itself: where `.gnu_debugaltlink` points to, and in
+    /// /usr/lib/debug/.build-id.
+    private static func supplement(of dwarf: OpaquePointer, finder: DebugFileFinder) -> (object: ObjectFile, dwarf: OpaquePointer)? {
+        var name: UnsafePointer<CChar>?
+        var bytes: UnsafeRawPointer?
+        let count = dwelf_dwarf_gnu_debugaltlink(dwarf, &name, &bytes)
+        guard let bytes, (1...64).contains(count),
+            let object = finder.file(buildID: [UInt8](UnsafeRawBufferPointer(start: bytes, count: count))),
+            let common = dwarf_begin_elf(object.elf, DWARF_C_READ, nil)
+        else { return nil }
+        dwarf_setalt(dwarf, common)
+        return (object, common)
+    }
 
     var isEmpty: Bool { units.isEmpty }
 

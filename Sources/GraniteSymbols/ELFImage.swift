@@ -23,7 +23,7 @@ package struct ELFImage: Equatable, Sendable {
         package var alignment: UInt64
     }
 
-    /// In the file's order; at most 512.
+    /// In the file's order; at most 512. Empty in files that are never mapped.
     package let segments: [Segment]
 
     /// Reads header and program headers from the start of an object, in a file or in memory.
@@ -140,11 +140,11 @@ struct ProgramHeaderTable {
 
     var size: UInt64 { UInt64(count) * Self.entrySize }
 
-    /// Nil unless 64-bit, little-endian, with program headers of the known size.
+    /// Nil unless 64-bit, little-endian, with program headers of the known size or none (files of debug information only).
     init?(header: [UInt8]) {
         guard header.starts(with: [0x7f, 0x45, 0x4c, 0x46, 2, 1]), let offset = header.integer(UInt64.self, at: 32),
             let entrySize = header.integer(UInt16.self, at: 54), let count = header.integer(UInt16.self, at: 56),
-            UInt64(entrySize) == Self.entrySize, (1...Self.maxEntries).contains(count), offset < UInt64(Int64.max)
+            count == 0 || UInt64(entrySize) == Self.entrySize, count <= Self.maxEntries, offset < UInt64(Int64.max)
         else { return nil }
         self.offset = offset
         self.count = count

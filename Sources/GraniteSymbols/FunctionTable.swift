@@ -39,7 +39,10 @@ private struct Walk {
         var offset: Dwarf_Off
         /// The function around the entries of this level; -1 if none.
         var function: Int32
+        /// How many functions are around.
         var depth: Int32
+        /// How many entries of any kind are around.
+        var nesting: Int
     }
 
     var nodes: [FunctionTable.Node] = []
@@ -48,7 +51,8 @@ private struct Walk {
     private var budget: UInt64
     private let image: ELFImage
 
-    private static let maxLevels = 256
+    /// Bounds the time too: without sibling references libdw finds the next entry by stepping over all that is within.
+    private static let maxNesting = 256
     private static let maxRanges = 1 << 20
 
     init(budget: UInt64, image: ELFImage) {
@@ -59,7 +63,7 @@ private struct Walk {
     mutating func run(from unit: Dwarf_Die) {
         var levels: [Level] = []
         var unit = unit
-        descend(from: &unit, into: &levels, function: -1, depth: 0)
+        descend(from: &unit, into: &levels, function: -1, depth: 0, nesting: 0)
         while let level = levels.popLast() {
             guard budget > 0, ranges.count < Self.maxRanges else {
                 isSound = false
@@ -76,45 +80,53 @@ private struct Walk {
     private mutating func advance(_ level: Level, in levels: inout [Level]) {
         var next = Dwarf_Die()
         var current = level.entry
-        guard dwarf_siblingof(&current, &next) == 0 else { return }
+        let result = dwarf_siblingof(&current, &next)
+        guard result <= 0 else { return }
         let offset = dwarf_dieoffset(&next)
-        guard offset > level.offset, offset != Dwarf_Off.max else {
+        guard result == 0, offset > level.offset, offset != Dwarf_Off.max else {
             isSound = false
             return
         }
-        levels.append(Level(entry: next, offset: offset, function: level.function, depth: level.depth))
+        var level = level
+        level.entry = next
+        level.offset = offset
+        levels.append(level)
     }
 
     private mutating func visit(_ entry: inout Dwarf_Die, at level: Level, in levels: inout [Level]) {
+        var function = level.function
+        var depth = level.depth
         switch Int(dwarf_tag(&entry)) {
         case DW_TAG_subprogram:
-            let function = append(&entry, parent: -1, depth: level.depth)
             // Without an address it is a declaration or the pattern of inlined copies; local classes' methods may be within.
-            descend(from: &entry, into: &levels, function: function ?? -1, depth: level.depth + (function == nil ? 0 : 1))
+            let found = append(&entry, parent: -1, depth: depth)
+            function = found ?? -1
+            depth += found == nil ? 0 : 1
         case DW_TAG_inlined_subroutine:
-            guard let function = append(&entry, parent: level.function, depth: level.depth) else { return }
-            descend(from: &entry, into: &levels, function: function, depth: level.depth + 1)
-        case DW_TAG_lexical_block, DW_TAG_try_block, DW_TAG_catch_block:
-            descend(from: &entry, into: &levels, function: level.function, depth: level.depth)
-        case DW_TAG_module, DW_TAG_namespace, DW_TAG_structure_type, DW_TAG_class_type, DW_TAG_enumeration_type, DW_TAG_union_type,
-            DW_TAG_interface_type:
-            descend(from: &entry, into: &levels, function: level.function, depth: level.depth)
+            guard let found = append(&entry, parent: function, depth: depth) else { return }
+            function = found
+            depth += 1
+        case DW_TAG_lexical_block, DW_TAG_try_block, DW_TAG_catch_block, DW_TAG_module, DW_TAG_namespace, DW_TAG_structure_type,
+            DW_TAG_class_type, DW_TAG_enumeration_type, DW_TAG_union_type, DW_TAG_interface_type:
+            break
         default:
             return
         }
+        descend(from: &entry, into: &levels, function: function, depth: depth, nesting: level.nesting + 1)
     }
 
-    private mutating func descend(from entry: inout Dwarf_Die, into levels: inout [Level], function: Int32, depth: Int32) {
+    private mutating func descend(from entry: inout Dwarf_Die, into levels: inout [Level], function: Int32, depth: Int32, nesting: Int) {
         guard dwarf_haschildren(&entry) == 1 else { return }
         var child = Dwarf_Die()
         let parent = dwarf_dieoffset(&entry)
-        guard dwarf_child(&entry, &child) == 0 else { return }
+        let result = dwarf_child(&entry, &child)
+        guard result <= 0 else { return }
         let offset = dwarf_dieoffset(&child)
-        guard levels.count < Self.maxLevels, offset > parent, offset != Dwarf_Off.max else {
+        guard result == 0, nesting < Self.maxNesting, offset > parent, offset != Dwarf_Off.max else {
             isSound = false
             return
         }
-        levels.append(Level(entry: child, offset: offset, function: function, depth: depth))
+        levels.append(Level(entry: child, offset: offset, function: function, depth: depth, nesting: nesting))
     }
 
     /// Adds a function if it has code. An inlined copy needs a function around it.

@@ -39,7 +39,7 @@ final class ModuleSymbols {
 
     private lazy var debug: DebugInformation? = {
         guard let file = debugFile, file === mapped || opensDebugFiles else { return nil }
-        return DebugInformation(file, image: (mapped ?? file).image)
+        return DebugInformation(file, image: (mapped ?? file).image, finder: finder)
     }()
 
     /// The mapped file's symbols; of its debug file if it was stripped, since only that has local functions.

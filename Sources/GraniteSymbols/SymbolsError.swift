@@ -32,7 +32,7 @@ package struct SymbolsError: Error, CustomStringConvertible, Equatable {
         case .tooLarge: "\(path) is larger than the limit for symbol files, and wasn't read."
         case .notELF: "\(path) is no 64-bit ELF file."
         case .otherBuild: "\(path) was replaced since the process started: its build-id differs, so its symbols weren't used."
-        case .malformed(let what): "\(path) has a malformed \(what): some names or lines are missing."
+        case .malformed(let what): "\(path) has malformed \(what): some names or lines are missing."
         }
     }
 }

@@ -184,4 +184,42 @@ import Testing
         let now = try open()
         #expect(copies.filter { now.contains($0) } == Array(copies.suffix(2)))
     }
+
+    @Test(.enabled(if: Tool.exists("dwz")), arguments: [true, false])
+    func followsDwzIntoTheCommonFileOfSeveral(_ inStore: Bool) async throws {
+        let fixture = try await Fixtures.dwarf4.value
+        let directory = try TemporaryDirectory()
+        let copies = ["one", "two"].map { directory.file($0) }
+        for copy in copies { try FileManager.default.copyItem(at: fixture.url, to: copy) }
+        let common = directory.file("common")
+        _ = try await Tool.run("dwz", ["-m", common.path] + copies.map(\.path))
+        let sections = try await Tool.run("readelf", ["-SW", copies[0].path])
+        try #require(sections.contains(".gnu_debugaltlink"))
+        var stores: [String] = []
+        if inStore {
+            let notes = try await Tool.run("readelf", ["-n", common.path])
+            let hex = try #require(notes.firstMatch(of: /Build ID: ([0-9a-f]+)/)?.1)
+            let folder = directory.file("store/.build-id/\(hex.prefix(2))")
+            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+            try FileManager.default.moveItem(at: common, to: folder.appendingPathComponent("\(hex.dropFirst(2)).debug"))
+            stores = [directory.file("store").path]
+        }
+        let frames = try Fixture(directory: directory, url: copies[0]).firstFrames(
+            with: Symbolizer(options: .init(symbolStores: stores, systemDirectories: []))
+        ) { $0.first?.symbol == "inner" }
+        #expect(frames.map(\.summary) == Split.whole)
+        // Without the common file names may be lost, but nothing else.
+        if !inStore { try FileManager.default.removeItem(at: common) }
+        let without = Symbolizer(options: .testing)
+        let lost = Fixture.code(copies[0].path).map {
+            without.symbolize(address: Fixture.bias + $0, isReturnAddress: false, in: Fixture.module(copies[0].path))
+        }
+        #expect(lost.contains { $0.last?.symbol == "outer" })
+    }
+
+    @Test func readsCompressedDebugSections() async throws {
+        let fixture = try await Fixture.compile(Sources.c, named: "chain.c", by: "gcc", ["-O2", "-g", "-gz"])
+        let frames = try fixture.firstFrames { $0.first?.symbol == "inner" }
+        #expect(frames.map(\.summary) == Split.whole)
+    }
 }

@@ -32,11 +32,11 @@ import Testing
         #expect(libraries.count > 3)
         for (path, mappings) in libraries {
             let image = try #require(ELFImage(path: path))
-            let first = try #require(mappings.min { $0.start < $1.start })
             let code = try #require(mappings.first { $0.permissions.contains("x") })
-            // A library's first segment has address 0.
-            #expect(image.bias(mappedAt: first.start, fileOffset: first.offset) == first.start, "\(path)")
-            #expect(image.bias(mappedAt: code.start, fileOffset: code.offset, executable: true) == first.start, "\(path)")
+            let bias = try #require(image.bias(mappedAt: code.start, fileOffset: code.offset, executable: true))
+            // A library's first segment has address 0. Other mappings of the file may be readers' (another test's symbolizer).
+            #expect(mappings.contains { $0.start == bias && $0.offset == 0 }, "\(path)")
+            #expect(image.bias(mappedAt: bias, fileOffset: 0) == bias, "\(path)")
         }
     }
 
@@ -46,9 +46,8 @@ import Testing
         let mappings = try Mapping.all()
         let hit = try #require(mappings.first { $0.start <= address && address < $0.end })
         let image = try #require(ELFImage(path: hit.path))
-        let module = ModuleImage(
-            path: hit.path, start: mappings.filter { $0.path == hit.path }.map(\.start).min() ?? 0, end: hit.end,
-            bias: try #require(image.bias(mappedAt: hit.start, fileOffset: hit.offset, executable: true)), buildID: ELFImage.buildID(path: hit.path))
+        let bias = try #require(image.bias(mappedAt: hit.start, fileOffset: hit.offset, executable: true))
+        let module = ModuleImage(path: hit.path, start: bias, end: hit.end, bias: bias, buildID: ELFImage.buildID(path: hit.path))
         let frames = Symbolizer(options: .testing).symbolize(address: address, isReturnAddress: false, in: module)
         #expect(frames.last?.symbol == "strtol")
         #expect(frames.last?.language == "C")

@@ -43,20 +43,20 @@ import Testing
         }
     }
 
-    @Test(arguments: [Fixtures.clang, Fixtures.gcc, Fixtures.dwarf4, Fixtures.cplus])
+    @Test(arguments: [Fixtures.clang, Fixtures.gcc, Fixtures.dwarf4, Fixtures.cplus, Fixtures.swift])
     func endsWithRandomlyDamagedFiles(_ fixture: Task<Fixture, any Error>) async throws {
         let fixture = try await fixture.value
         let bytes = [UInt8](try Data(contentsOf: fixture.url))
         let addresses = sample(of: fixture)
         var named = 0
-        for seed in 0..<1500 {
+        for seed in 0..<2000 {
             var random = SplitMix(state: UInt64(seed))
             var damaged = bytes
             for _ in 0..<(1 << (seed % 7)) { damaged[Int(random.next() % UInt64(bytes.count))] = UInt8(truncatingIfNeeded: random.next()) }
             named += ask(damaged, addresses: addresses)
         }
         // Most damage leaves something to read: the loop did exercise the readers.
-        #expect(named > 1500)
+        #expect(named > 2000)
     }
 
     @Test func endsWithDamageInTheDebugSectionsAlone() async throws {
@@ -72,8 +72,8 @@ import Testing
         try #require(ranges.count >= 4)
         let addresses = sample(of: fixture)
         for (index, range) in ranges.enumerated() {
-            for seed in 0..<600 {
-                var random = SplitMix(state: UInt64(index * 1000 + seed))
+            for seed in 0..<1000 {
+                var random = SplitMix(state: UInt64(index * 100_000 + seed))
                 var damaged = bytes
                 for _ in 0..<(1 + seed % 4) {
                     damaged[range.lowerBound + Int(random.next() % UInt64(range.count))] = seed % 3 == 0 ? 0xff : UInt8(truncatingIfNeeded: random.next())
@@ -81,6 +81,66 @@ import Testing
                 _ = ask(damaged, addresses: addresses)
             }
         }
+    }
+
+    /// Each entry's sibling is its own first child: a walk that believes it visits 2^80 entries.
+    @Test func endsWhereSiblingsFormADiamond() async throws {
+        let symbolizer = Symbolizer(options: .testing)
+        let fixture = try await Self.tree(levels: 80) { ".Lentry\($0 + 1)" }
+        let module = fixture.module
+        let names = Fixture.code(module.path).flatMap { symbolizer.symbolize(address: Fixture.bias + $0, isReturnAddress: false, in: module) }
+        #expect(names.contains { $0.symbol == "main" })
+        #expect(symbolizer.problems == ["\(module.path) has malformed debug information: some names or lines are missing."])
+    }
+
+    @Test func endsWhereSiblingsFormACircle() async throws {
+        let symbolizer = Symbolizer(options: .testing)
+        let fixture = try await Self.tree(levels: 4) { _ in ".Lentry1" }
+        let module = fixture.module
+        let names = Fixture.code(module.path).flatMap { symbolizer.symbolize(address: Fixture.bias + $0, isReturnAddress: false, in: module) }
+        #expect(names.contains { $0.symbol == "main" })
+        #expect(symbolizer.problems.count == 1)
+    }
+
+    @Test func endsWithBlocksNestedWithoutMeasure() async throws {
+        let symbolizer = Symbolizer(options: .testing)
+        let fixture = try await Self.tree(levels: 20_000) { _ in ".Lend" }
+        let module = fixture.module
+        _ = Fixture.code(module.path).map { symbolizer.symbolize(address: Fixture.bias + $0, isReturnAddress: false, in: module) }
+        #expect(symbolizer.problems.count == 1)
+    }
+
+    /// A program whose unit holds lexical blocks, one within the other, each with a sibling reference as given (DWARF 4).
+    private static func tree(levels: Int, sibling: (Int) -> String) async throws -> Fixture {
+        let entries = (1...levels).map { ".Lentry\($0): .uleb128 2\n.long \(sibling($0)) - .Lunit\n" }.joined()
+        let source = """
+            .text
+            .globl main
+            .type main, @function
+            main: xor %eax, %eax
+            ret
+            .Lafter: .size main, . - main
+            .section .debug_abbrev
+            .uleb128 1; .uleb128 0x11; .byte 1
+            .uleb128 0x13; .uleb128 0x0b; .uleb128 0x11; .uleb128 0x01; .uleb128 0x12; .uleb128 0x06; .byte 0, 0
+            .uleb128 2; .uleb128 0x0b; .byte 1
+            .uleb128 0x01; .uleb128 0x13; .byte 0, 0
+            .byte 0
+            .section .debug_info
+            .Lunit: .long .Lunit_end - .Lunit_start
+            .Lunit_start: .value 4
+            .long .debug_abbrev
+            .byte 8
+            .uleb128 1; .byte 12; .quad main; .long .Lafter - main
+            \(entries)
+            .Lentry\(levels + 1): .uleb128 2
+            .long .Lend - .Lunit
+            .byte 0
+            .zero \(levels)
+            .Lend: .byte 0
+            .Lunit_end:
+            """
+        return try await Fixture.compile(source, named: "tree.s", by: "gcc", [])
     }
 }
 
