@@ -58,6 +58,7 @@ let floor3: [Target] = [
         dependencies: [
             "CLinux", "CElfutils", "CGraniteCapture", "GraniteReport", "GraniteCrashChannel", "GraniteSymbols", "GraniteStore",
         ],
+        exclude: ["Python/generate-layouts"],
         swiftSettings: swift),
 ]
 
@@ -100,7 +101,7 @@ let tests: [Target] = [
         name: "GraniteCollectorTests",
         dependencies: [
             "GraniteCollector", "GraniteCrashChannel", "GraniteReport", "GraniteStore", "GraniteSymbols", "CGraniteCapture", "CLinux", "TestSupport", "CrashProbe",
-        ], swiftSettings: swift),
+        ], exclude: ["PythonFixtures"], swiftSettings: swift),
     .testTarget(
         name: "EndToEndTests", dependencies: ["GraniteReport", "GraniteStore", "TestSupport", "granite", "granite-crash", "CrashProbe"],
         swiftSettings: swift),
