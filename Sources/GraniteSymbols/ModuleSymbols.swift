@@ -1,0 +1,102 @@
+// Defines all that is known of one object's symbols: the mapped file, the debug file split off it, and how they are merged.
+
+/// The sources of names and lines of one build of one object. Opened lazily, kept between crashes. Used by one thread.
+final class ModuleSymbols {
+    /// `ModuleInfo.debug` of the report.
+    enum Status: String {
+        /// Debug information for the process's build is at hand.
+        case found
+        /// The object should have some, and has none.
+        case missing
+        /// The file on disk is another build than the process's, whose debug information is nowhere.
+        case replaced
+        /// No object with symbols: the vdso, data.
+        case none
+    }
+
+    /// The file that the process mapped, if that's still what is at the path; or the executable from a symbol store.
+    private let mapped: ObjectFile?
+    private let finder: DebugFileFinder
+    private let buildID: [UInt8]?
+    private let opensDebugFiles: Bool
+    /// Status when there is no debug information.
+    private let otherwise: Status
+
+    init(mapped: ObjectFile?, buildID: [UInt8]?, finder: DebugFileFinder, opensDebugFiles: Bool, otherwise: Status) {
+        self.mapped = mapped
+        self.buildID = buildID ?? mapped?.buildID
+        self.finder = finder
+        self.opensDebugFiles = opensDebugFiles
+        self.otherwise = otherwise
+    }
+
+    /// The file with debug information; found, but its DWARF not yet read.
+    private lazy var debugFile: ObjectFile? = {
+        if let mapped, mapped.hasDebugInformation { return mapped }
+        guard otherwise != .none else { return nil }
+        return buildID.flatMap { finder.file(buildID: $0) } ?? mapped.flatMap { finder.file(linkedFrom: $0) }
+    }()
+
+    private lazy var debug: DebugInformation? = {
+        guard let file = debugFile, file === mapped || opensDebugFiles else { return nil }
+        return DebugInformation(file, image: (mapped ?? file).image)
+    }()
+
+    /// The mapped file's symbols; of its debug file if it was stripped, since only that has local functions.
+    private lazy var symbols: SymbolTable? = {
+        let own = mapped.map { SymbolTable($0) }
+        if let own, own.isComplete { return own }
+        guard opensDebugFiles, let file = debugFile, file !== mapped else { return own }
+        let split = SymbolTable(file)
+        return split.isEmpty ? own : split
+    }()
+
+    var status: Status { debugFile?.hasDebugInformation == true ? .found : otherwise }
+
+    /// False once a table was found damaged.
+    var isSound: Bool { debug?.isSound ?? true }
+
+    /// Reads what the first look-up would read.
+    func prepare() {
+        _ = debug
+        _ = symbols
+    }
+
+    /// `address` is the file's, without bias. Innermost first; empty if no symbol covers it.
+    func frames(at address: UInt64) -> [SymbolizedFrame] {
+        let answer = debug?.answer(at: address) ?? DebugInformation.Answer()
+        guard let physical = answer.functions.last, !physical.inlined else {
+            // Assembly has lines but no functions; a chain without an end lacks its function's entry.
+            let inlined = answer.functions.map { frame($0, symbol: nil) }
+            return inlined + (symbols?.name(at: address).map { [frame(symbol: $0, answer, chained: !inlined.isEmpty)] } ?? [])
+        }
+        let needsSymbol = physical.linkageName == nil
+        return answer.functions.dropLast().map { frame($0, symbol: nil) }
+            + [frame(physical, symbol: needsSymbol ? symbols?.name(at: address) : nil)]
+    }
+
+    private func frame(_ function: DebugInformation.Function, symbol: String?) -> SymbolizedFrame {
+        let plain = function.name ?? symbol ?? "?"
+        // Compilers leave the linkage name out for local functions, and in line-tables-only mode; the symbol table has it then.
+        // A plain symbol may be an alias (`memcpy`), so it only counts as a part of the same function: `f.cold`, `f.part.0`.
+        let raw = function.linkageName ?? symbol.flatMap { Mangling(of: $0) != nil || $0.hasPrefix(plain + ".") ? $0 : nil } ?? plain
+        let mangling = Mangling(of: raw)
+        return SymbolizedFrame(
+            symbol: mangling == nil ? plain.limited(toBytes: Mangling.maxNameBytes) : demangled(raw).name,
+            rawSymbol: raw, language: SourceLanguage.of(mangling: mangling, unit: function.language),
+            inlined: function.inlined, file: function.position.file, line: function.position.line, column: function.position.column,
+            isPseudo: plain.hasPrefix(Self.trapPrefix))
+    }
+
+    /// A name from the symbol table, with the line of assembly if that is known.
+    private func frame(symbol: String, _ answer: DebugInformation.Answer, chained: Bool) -> SymbolizedFrame {
+        let position = chained ? DebugInformation.Position() : answer.position
+        return SymbolizedFrame(
+            symbol: demangled(symbol).name, rawSymbol: symbol,
+            language: SourceLanguage.of(mangling: Mangling(of: symbol), unit: answer.language), file: position.file,
+            line: position.line, column: position.column)
+    }
+
+    /// Swift's compiler marks trapping instructions with an artificial inlined function of this name.
+    private static let trapPrefix = "Swift runtime failure: "
+}
