@@ -33,7 +33,7 @@ let floor0: [Target] = [
 ]
 
 let floor1: [Target] = [
-    .target(name: "GraniteReport", swiftSettings: swift),
+    .target(name: "GraniteReport", exclude: ["granite.crash.1.schema.json"], swiftSettings: swift),
     .target(name: "GraniteCrashChannel", dependencies: ["CGraniteCapture", "CLinux", "GraniteReport"], swiftSettings: swift),
     .target(name: "GraniteExchange", swiftSettings: swift),
     .target(name: "GraniteLogging", dependencies: [logging], swiftSettings: swift),
@@ -104,7 +104,7 @@ let tests: [Target] = [
         ], exclude: ["PythonFixtures"], swiftSettings: swift),
     .testTarget(
         name: "EndToEndTests", dependencies: ["GraniteReport", "GraniteStore", "TestSupport", "granite", "granite-crash", "CrashProbe"],
-        swiftSettings: swift),
+        exclude: ["Fixtures"], swiftSettings: swift),
 ]
 
 let package = Package(

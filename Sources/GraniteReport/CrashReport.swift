@@ -71,6 +71,8 @@ package struct Diagnosis: Codable, Sendable, Equatable {
         self.evidence = evidence
     }
 
+    enum CodingKeys: String, CodingKey { case category, confidence, evidence }
+
     package enum Confidence: String, Sendable { case certain, likely, possible }
 
     package enum Category: String, Sendable, CaseIterable {
@@ -144,6 +146,8 @@ package struct Fingerprint: Codable, Sendable, Equatable {
         self.hash = hash
         self.inputs = inputs
     }
+
+    enum CodingKeys: String, CodingKey { case version, hash, inputs }
 }
 
 /// How the capture itself went.

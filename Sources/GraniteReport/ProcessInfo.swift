@@ -4,6 +4,8 @@ package struct ProcessInfo: Codable, Sendable, Equatable {
     package var pid: Int?
     package var argv: [String]?
     package var executable: String?
+    /// Working directory; paths below it are shown relative to it.
+    package var directory: String?
     package var uptimeSeconds: Double?
     /// `3.11.7`.
     package var pythonVersion: String?
@@ -22,6 +24,7 @@ package struct ProcessInfo: Codable, Sendable, Equatable {
 
     enum CodingKeys: String, CodingKey {
         case pid, argv, executable
+        case directory = "cwd"
         case uptimeSeconds = "uptime_s"
         case pythonVersion = "python_version"
         case graniteVersion = "granite_version"
@@ -129,6 +132,8 @@ package struct Breadcrumb: Codable, Sendable, Equatable {
     package var message: String?
 
     package init() {}
+
+    enum CodingKeys: String, CodingKey { case time, tid, category, message }
 }
 
 /// Both sides of a value that was released, or an error that was raised, where nobody could catch it.

@@ -1,0 +1,87 @@
+// Defines what a report must not keep: secrets in request targets, command lines and log lines. Applied before a report is stored.
+
+package enum Redaction {
+    package static let mark = "[redacted]"
+
+    /// The report with the values of what looks like a secret by its name replaced by `[redacted]`.
+    package static func redacted(_ report: CrashReport) -> CrashReport {
+        var report = report
+        report.request = report.request.map(redacted)
+        report.requests = report.requests?.map(redacted)
+        let argv = report.process?.argv
+        report.process?.argv = argv.map(arguments)
+        report.logTail = report.logTail?.map(text)
+        report.breadcrumbs = report.breadcrumbs?.map { crumb in
+            var crumb = crumb
+            crumb.message = crumb.message.map(text)
+            return crumb
+        }
+        return report
+    }
+
+    /// A request target, `/login?user=ann&password=[redacted]`. The path stays.
+    package static func target(_ target: String) -> String { text(target) }
+
+    /// A command line: `--token=x`, `--token x`, `TOKEN=x`, `Authorization: Bearer x`.
+    package static func arguments(_ arguments: [String]) -> [String] {
+        var result: [String] = []
+        var nextIsSecret = false
+        for argument in arguments {
+            let isOption = argument.hasPrefix("-")
+            result.append(nextIsSecret && !isOption ? mark : text(argument))
+            nextIsSecret = isOption && !argument.contains("=") && isSecret(argument.drop { $0 == "-" })
+        }
+        return result
+    }
+
+    /// Any text: values after `name=` and `name: ` whose name is a secret's, and passwords in `scheme://user:password@host`.
+    package static func text(_ text: String) -> String {
+        var result = ""
+        var name = ""  // letters, digits, - and _ right before the current position
+        var rest = text[...]
+        while let character = rest.first {
+            rest = rest.dropFirst()
+            result.append(character)
+            if character.isLetter || character.isNumber || character == "-" || character == "_" {
+                name.append(character)
+                continue
+            }
+            if character == "=", isSecret(name[...]) {
+                let value = rest.prefix { !"&; ,\"'\n".contains($0) }
+                if !value.isEmpty { result += mark }
+                rest = rest[value.endIndex...]
+            } else if character == ":", rest.hasPrefix(" "), isHeader(name) {
+                result += " " + mark
+                rest = rest[rest.prefix { !"\n\"'".contains($0) }.endIndex...]
+            } else if character == ":", rest.hasPrefix("//") {
+                let authority = rest.dropFirst(2).prefix { !"/?# \n\"'".contains($0) }
+                if let at = authority.lastIndex(of: "@"), let colon = authority[..<at].firstIndex(of: ":") {
+                    result += "//" + authority[..<colon] + ":" + mark
+                    rest = rest[at...]
+                }
+            }
+            name = ""
+        }
+        return result
+    }
+
+    private static func redacted(_ request: RequestInfo) -> RequestInfo {
+        var request = request
+        request.target = request.target.map(target)
+        return request
+    }
+
+    private static func isSecret(_ name: Substring) -> Bool {
+        let lower = name.lowercased()
+        return wholeNames.contains(lower) || parts.contains { lower.contains($0) }
+    }
+
+    private static func isHeader(_ name: String) -> Bool { headers.contains(name.lowercased()) }
+
+    private static let parts = [
+        "password", "passwd", "passphrase", "secret", "token", "apikey", "api_key", "api-key", "credential", "signature", "session", "private",
+        "authorization",
+    ]
+    private static let wholeNames: Set<String> = ["pwd", "pass", "key", "auth", "sig", "jwt", "code", "otp", "pin", "sid"]
+    private static let headers: Set<String> = ["authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key"]
+}
