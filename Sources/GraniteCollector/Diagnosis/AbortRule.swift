@@ -95,7 +95,7 @@ enum TrapRule {
                 && !symbol.contains("_fatalErrorMessage")
         }
         let location = place.map { frame in
-            let line = frame.file.map { " (\(Wording.fileName($0))\(frame.line.map { ":\($0)" } ?? ""))" } ?? ""
+            let line = frame.file.map { " (\(SourcePath.name($0))\(frame.line.map { ":\($0)" } ?? ""))" } ?? ""
             return " in \(frame.symbol ?? "?")\(line)"
         } ?? ""
         guard failure != nil || assertion || logged != nil else {

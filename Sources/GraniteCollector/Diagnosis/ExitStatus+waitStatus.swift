@@ -10,7 +10,7 @@ extension ExitStatus {
             code = Int((waitStatus >> 8) & 0xff)
         } else {
             number = signal
-            self.signal = SignalNames.name(of: signal)
+            self.signal = SignalName.name(signal)
             coreDumped = waitStatus & 0x80 != 0
         }
     }

@@ -10,36 +10,22 @@ enum Wording {
     static func function(_ frames: [Frame]) -> String? {
         for frame in frames.prefix(4) where frame.kind == .native {
             guard let symbol = frame.symbol, !symbol.hasPrefix("Swift runtime failure") else { continue }
-            return bare(symbol)
+            return name(of: frame)
         }
         return nil
     }
 
+    /// The canonical name of a native frame's function.
+    static func name(of frame: Frame) -> String { frame.symbol.map { CanonicalSymbol.name($0, module: frame.module) } ?? "?" }
+
     /// Without the underscores of internal names and the suffix of the CPU's variant that the loader chose (ifunc).
-    static func bare(_ symbol: String) -> String {
-        var name = Substring(symbol)
-        guard name.hasPrefix("__") else { return symbol }
-        while name.hasPrefix("_") { name = name.dropFirst() }
-        if name.hasPrefix("GI_") { name = name.dropFirst(3) }
-        while name.hasPrefix("_") { name = name.dropFirst() }
-        for variant in ["_evex", "_avx", "_sse", "_erms", "_unaligned"] {
-            if let range = name.range(of: variant) { name = name[..<range] }
-        }
-        return name.isEmpty ? symbol : String(name)
-    }
+    static func bare(_ symbol: String) -> String { CanonicalSymbol.name(symbol, module: "libc.so") }
 
     /// `native_crash (app.py:14)`.
     static func python(_ frame: Frame) -> String {
         let name = frame.symbol ?? "?"
         guard let file = frame.file else { return name }
-        return "\(name) (\(fileName(file))\(frame.line.map { ":\($0)" } ?? ""))"
-    }
-
-    /// `app.py`; `ctypes/__init__.py` where the name alone says nothing.
-    static func fileName(_ path: String) -> String {
-        let parts = path.split(separator: "/")
-        guard let last = parts.last else { return path }
-        return last == "__init__.py" && parts.count > 1 ? "\(parts[parts.count - 2])/\(last)" : String(last)
+        return "\(name) (\(SourcePath.name(file))\(frame.line.map { ":\($0)" } ?? ""))"
     }
 
     /// How Python comes into it: `that Python passed to ctypes.string_at`, `in a call from Python's view (app.py:14)`.
@@ -79,17 +65,5 @@ enum Wording {
     static func sentence(_ text: String) -> String {
         guard let last = text.last else { return text }
         return ".!?\"".contains(last) ? text : text + "."
-    }
-}
-
-extension Substring {
-    /// Position of the first occurrence of a short text.
-    fileprivate func range(of text: String) -> Substring.Index? {
-        var index = startIndex
-        while index < endIndex {
-            if self[index...].hasPrefix(text) { return index }
-            index = self.index(after: index)
-        }
-        return nil
     }
 }

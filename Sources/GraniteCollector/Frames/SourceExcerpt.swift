@@ -2,7 +2,6 @@
 // files are read, and only so much of them.
 
 package import GraniteReport
-import Glibc
 
 package struct SourceReader {
     /// Lines before and after the one in question.
@@ -11,45 +10,29 @@ package struct SourceReader {
     static let maxLineCharacters = 2000
     static let maxFiles = 256
 
-    private var files: [String: [Substring.UTF8View]?] = [:]
+    /// Lines by file; empty for a file that cannot be read.
+    private var files: [String: [ArraySlice<UInt8>]] = [:]
 
     package init() {}
 
     /// Up to five lines around `line` (from 1), or nil if the file cannot be read or is shorter.
     package mutating func excerpt(of file: String, around line: Int) -> [Frame.SourceLine]? {
-        guard line > 0, let lines = lines(of: file), line <= lines.count else { return nil }
-        let first = max(1, line - Self.context)
-        let last = min(lines.count, line + Self.context)
-        return (first...last).map { number in
-            let text = String(Substring(lines[number - 1]).prefix(Self.maxLineCharacters))
-            return Frame.SourceLine(line: number, text: text.hasSuffix("\r") ? String(text.dropLast()) : text)
+        guard line > 0, file.hasPrefix("/") else { return nil }
+        let lines = lines(of: file)
+        guard line <= lines.count else { return nil }
+        return (max(1, line - Self.context)...min(lines.count, line + Self.context)).map { number in
+            var text = lines[number - 1].prefix(4 * Self.maxLineCharacters)
+            if text.last == UInt8(ascii: "\r") { text = text.dropLast() }
+            return Frame.SourceLine(line: number, text: String(String(decoding: text, as: UTF8.self).prefix(Self.maxLineCharacters)))
         }
     }
 
-    private mutating func lines(of file: String) -> [Substring.UTF8View]? {
+    private mutating func lines(of file: String) -> [ArraySlice<UInt8>] {
         if let known = files[file] { return known }
-        guard files.count < Self.maxFiles, file.hasPrefix("/") else { return nil }
-        let lines = Self.readFile(file).map { text in
-            text.split(separator: "\n", omittingEmptySubsequences: false).map(\.utf8)
-        }
-        files[file] = .some(lines)
+        guard files.count < Self.maxFiles else { return [] }
+        let bytes = RegularFileDescriptor.contents(file, limit: Self.maxFileBytes) ?? []
+        let lines = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+        files[file] = lines
         return lines
-    }
-
-    /// The text of a regular file of at most `maxFileBytes`. O_NONBLOCK: the open of a FIFO must not wait (open(2)).
-    private static func readFile(_ path: String) -> String? {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
-        guard descriptor >= 0 else { return nil }
-        defer { close(descriptor) }
-        var status = stat()
-        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_size <= maxFileBytes else { return nil }
-        var bytes = [UInt8](repeating: 0, count: Int(status.st_size))
-        var filled = 0
-        while filled < bytes.count {
-            let count = bytes.withUnsafeMutableBytes { read(descriptor, $0.baseAddress?.advanced(by: filled), $0.count - filled) }
-            guard count > 0 else { break }
-            filled += count
-        }
-        return String(decoding: bytes[..<filled], as: UTF8.self)
     }
 }

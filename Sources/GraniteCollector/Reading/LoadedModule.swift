@@ -8,7 +8,8 @@ package struct LoadedModule: Hashable, Sendable {
     package var start: UInt64
     package var end: UInt64
     package var isDeleted: Bool
-    /// Of the file that was mapped: another one at `path` now is another file.
+    /// Of the mapping at `start`.
+    package var fileOffset: UInt64
     package var inode: UInt64
 
     package var isVDSO: Bool { path == "[vdso]" }
@@ -36,7 +37,7 @@ extension MemoryMap {
             if found.count >= Self.maxModules { return found }
             if mapping.path == "[vdso]" {
                 close()
-                found.append(.init(path: "[vdso]", start: mapping.start, end: mapping.end, isDeleted: false, inode: 0))
+                found.append(.init(path: "[vdso]", start: mapping.start, end: mapping.end, isDeleted: false, fileOffset: 0, inode: 0))
             } else if mapping.isFile {
                 // The same file mapped twice begins anew at offset 0.
                 if let module = current, module.path == mapping.path, module.inode == mapping.inode, mapping.offset != 0 {
@@ -44,7 +45,8 @@ extension MemoryMap {
                 } else {
                     close()
                     current = .init(
-                        path: mapping.path, start: mapping.start, end: mapping.end, isDeleted: mapping.isDeleted, inode: mapping.inode)
+                        path: mapping.path, start: mapping.start, end: mapping.end, isDeleted: mapping.isDeleted,
+                        fileOffset: mapping.offset, inode: mapping.inode)
                 }
                 isCode = isCode || mapping.isExecutable
             } else if let module = current, mapping.path.isEmpty, mapping.start == module.end {

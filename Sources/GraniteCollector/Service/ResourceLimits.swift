@@ -8,12 +8,12 @@ enum ResourceLimits {
 
     /// Sets them for this process. A limit that is already lower stays.
     static func apply() {
-        lower(RLIMIT_AS, to: addressSpaceBytes)
+        lower(Int32(RLIMIT_AS.rawValue), to: addressSpaceBytes)
         // A core of the collector would only overwrite the worker's.
-        lower(RLIMIT_CORE, to: 0)
+        lower(Int32(RLIMIT_CORE.rawValue), to: 0)
     }
 
-    private static func lower(_ resource: __rlimit_resource, to value: rlim_t) {
+    private static func lower(_ resource: __rlimit_resource_t, to value: rlim_t) {
         var limit = rlimit()
         guard getrlimit(resource, &limit) == 0, limit.rlim_cur > value else { return }
         limit.rlim_cur = value
