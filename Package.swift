@@ -44,7 +44,7 @@ let floor2: [Target] = [
     .target(name: "GraniteWSGI", dependencies: ["CPython", "GraniteExchange"], swiftSettings: swift),
     .target(name: "GraniteCapture", dependencies: ["CGraniteCapture"], swiftSettings: swift),
     .target(name: "GraniteSymbols", dependencies: ["CElfutils", "CDemangle"], swiftSettings: swift),
-    .target(name: "GraniteStore", dependencies: ["GraniteReport", "CLinux"], swiftSettings: swift),
+    .target(name: "GraniteStore", dependencies: ["GraniteReport"], swiftSettings: swift),
     .target(name: "GraniteExport", dependencies: ["GraniteReport"], swiftSettings: swift),
 ]
 
