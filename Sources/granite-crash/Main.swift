@@ -1,1 +1,9 @@
-@main struct Main { static func main() {} }
+// `granite-crash`: one file a command.
+
+import ArgumentParser
+
+@main
+struct GraniteCrash: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "granite-crash", abstract: "Reads why workers died.", subcommands: [CollectCommand.self])
+}

@@ -18,12 +18,15 @@ package struct CapturedPage: Sendable {
     /// What could not be read, a sentence each.
     package var problems: [String] = []
 
-    /// Reads all of it.
-    package init(_ page: CrashPage) {
+    /// Of a page that cannot be opened.
+    package init(problem: String) { problems = [problem] }
+
+    /// Reads all of it, or without a capture that is not to be reported.
+    package init(_ page: CrashPage, withCapture: Bool) {
         status = attempt { () throws(CrashPageError) in try page.status() }
         requests = attempt { () throws(CrashPageError) in try page.requests() } ?? []
         breadcrumbs = attempt { () throws(CrashPageError) in try page.breadcrumbs() } ?? []
-        guard let capture = attempt({ () throws(CrashPageError) in try page.capture() }), capture.stage > .idle, capture.kind != .none else {
+        guard withCapture, let capture = attempt({ () throws(CrashPageError) in try page.capture() }), capture.stage > .idle, capture.kind != .none else {
             return
         }
         self.capture = capture

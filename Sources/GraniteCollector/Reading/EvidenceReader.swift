@@ -16,14 +16,15 @@ struct EvidenceReader {
     /// Whether every thread and the memory near the registers are wanted.
     var isFull: Bool
 
-    /// Reads, and lets the worker go in every case.
-    func read(_ page: CrashPage) -> Evidence {
+    /// Reads, and lets the worker go in every case. `withCapture` is false if the page's capture is not what is to be reported.
+    func read(_ page: CrashPage?, withCapture: Bool) -> Evidence {
         let start = granite_monotonic_ns()
         let live = socket >= 0 ? LiveMemory(socket: socket, deadline: start &+ Self.readNanoseconds) : nil
         defer { live?.finish() }
         var clock = StepClock(start: start)
 
-        var evidence = Evidence(page: CapturedPage(page))
+        var evidence = Evidence(
+            page: page.map { CapturedPage($0, withCapture: withCapture) } ?? CapturedPage(problem: "The crash page could not be opened."))
         evidence.errors += evidence.page.problems
         clock.lap("collector page")
         guard evidence.page.capture != nil else { return evidence }

@@ -10,6 +10,8 @@ package final class LiveMemory: RemoteMemory {
     /// What is cached: 16 MiB.
     static let maxPages = 4096
     static let pageBytes: UInt64 = 4096
+    /// Answers that were not asked for, in a row.
+    static let maxStrays = 256
 
     private let socket: Int32
     /// CLOCK_MONOTONIC, nanoseconds.
@@ -84,10 +86,18 @@ package final class LiveMemory: RemoteMemory {
         let headerBytes = MemoryLayout<granite_memory_reply>.size
         var message = [UInt8](repeating: 0, count: headerBytes + Int(Self.pageBytes))
         for number in numbers {
-            guard let count = receiveMessage(into: &message) else { return }
-            guard count >= headerBytes else { return fail("the worker sent \(count) bytes where a reply has \(headerBytes)") }
-            let reply = message.withUnsafeBytes { $0.loadUnaligned(as: granite_memory_reply.self) }
-            guard reply.address == number &* Self.pageBytes else { return fail("the worker answered another question") }
+            var reply = granite_memory_reply()
+            var count = 0
+            var strays = 0
+            repeat {
+                guard let received = receiveMessage(into: &message) else { return }
+                guard received >= headerBytes else { return fail("the worker sent \(received) bytes where a reply has \(headerBytes)") }
+                count = received
+                reply = message.withUnsafeBytes { $0.loadUnaligned(as: granite_memory_reply.self) }
+                // Answers to a collector that died meanwhile may still be in the socket.
+                strays += 1
+                guard strays <= Self.maxStrays else { return fail("the worker answers other questions") }
+            } while reply.address != number &* Self.pageBytes
             let carried = count - headerBytes
             if reply.result > 0 && Int(reply.result) <= carried {
                 pages[number] = Array(message[headerBytes..<(headerBytes + Int(reply.result))])
