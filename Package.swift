@@ -25,7 +25,8 @@ let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
 
 let floor0: [Target] = [
-    .target(name: "CGraniteCapture", cSettings: c),
+    // -fno-plt: no lazy binding, whose resolver must not run in a handler.
+    .target(name: "CGraniteCapture", cSettings: c + [.unsafeFlags(["-fno-plt"])]),
     .target(name: "CLinux", cSettings: c),
     .target(name: "CPython", cSettings: c),
     .target(name: "CDemangle", cSettings: c, linkerSettings: [.linkedLibrary("iberty")]),
@@ -80,7 +81,7 @@ let tests: [Target] = [
     .target(name: "TestSupport", dependencies: ["CLinux"], path: "Tests/TestSupport", swiftSettings: swift),
     .target(name: "CCrashProbe", path: "Tests/CCrashProbe"),
     .executableTarget(
-        name: "CrashProbe", dependencies: ["GraniteCapture", "GraniteCrashChannel", "CCrashProbe"], path: "Tests/CrashProbe", swiftSettings: swift),
+        name: "CrashProbe", dependencies: ["GraniteCapture", "CGraniteCapture", "CCrashProbe"], path: "Tests/CrashProbe", swiftSettings: swift),
     .testTarget(name: "GraniteReportTests", dependencies: ["GraniteReport", "TestSupport"], swiftSettings: swift),
     .testTarget(
         name: "GraniteCrashChannelTests", dependencies: ["GraniteCrashChannel", "CGraniteCapture", "GraniteReport"], swiftSettings: swift),

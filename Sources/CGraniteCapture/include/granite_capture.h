@@ -30,6 +30,9 @@ struct granite_crash_page *_Nullable granite_capture_page(void);
 /// Takes a new snapshot of the loaded objects (dl_iterate_phdr) for the handler's walk. Call before any crash, after dlopen.
 void granite_capture_refresh_modules(void);
 
+/// Takes the number of the next breadcrumb, from 0. An atomic add. Async-signal-safe. Call after installation.
+uint32_t granite_capture_next_breadcrumb(void);
+
 /// Where CPython keeps its state; lets the collector read Python frames. Call when the interpreter is initialized.
 void granite_capture_set_python(uint64_t runtime_address, uint32_t version_hex);
 
@@ -39,6 +42,9 @@ void granite_capture_set_python(uint64_t runtime_address, uint32_t version_hex);
 bool granite_capture_now(uint32_t kind, const char *_Nullable subject, const char *_Nullable message, uint32_t owner_tid,
                          const char *_Nullable owner_name, uint64_t created_ns, const uint64_t *_Nullable creation_frames,
                          uint32_t creation_frame_count);
+
+/// gettid(2) of the calling thread, asked for once per thread: nanoseconds afterwards. Async-signal-safe.
+uint32_t granite_capture_thread_id(void);
 
 /// Return addresses of the calling thread by frame pointers, innermost (the caller) first. Stops at the first frame that does not
 /// look like one. Costs nanoseconds; for creation stacks. Async-signal-safe.

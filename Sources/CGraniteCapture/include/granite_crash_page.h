@@ -138,7 +138,7 @@ struct granite_capture {
     uint64_t copied_ns;
     uint64_t served_ns;
     uint32_t thread_count;  ///< used entries of page.threads; entry 0 is the crashed thread
-    uint32_t parked_count;
+    uint32_t parked_count;  ///< threads in state PARKED when stage B ended; the crashed thread is not among them
     uint32_t handler_frame_count;
     uint32_t segment_count;
     uint64_t maps_offset;  ///< in the memfd; text of /proc/self/maps
@@ -194,6 +194,16 @@ _Static_assert(sizeof(struct granite_request) == 512, "request layout");
 _Static_assert(sizeof(struct granite_breadcrumb) == 256, "breadcrumb layout");
 _Static_assert(offsetof(struct granite_crash_page, requests) == 128, "page layout");
 _Static_assert(sizeof(struct granite_crash_page) <= GRANITE_SNAPSHOT_OFFSET, "the fixed part fits below the snapshot");
+
+/// Where the parts of the page lie, for readers that take them one by one.
+enum granite_page_offset {
+    GRANITE_OFFSET_REQUESTS = offsetof(struct granite_crash_page, requests),
+    GRANITE_OFFSET_BREADCRUMBS = offsetof(struct granite_crash_page, breadcrumbs),
+    GRANITE_OFFSET_CAPTURE = offsetof(struct granite_crash_page, capture),
+    GRANITE_OFFSET_THREADS = offsetof(struct granite_crash_page, threads),
+    GRANITE_OFFSET_SEGMENTS = offsetof(struct granite_crash_page, segments),
+    GRANITE_PAGE_HEADER_SIZE = sizeof(struct granite_crash_page),
+};
 
 /// The memory socket: SOCK_SEQPACKET, one message is one thing. The worker speaks first with a hello; the collector then
 /// asks in batches (one message = an array of requests) and the worker answers each request with one message

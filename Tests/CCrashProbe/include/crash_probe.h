@@ -1,1 +1,51 @@
-#pragma once
+// Crashes that Swift cannot make, each in a function whose name a test can expect in the report.
+
+#ifndef CRASH_PROBE_H
+#define CRASH_PROBE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/// Reads address 0.
+int granite_probe_null_read(void);
+/// Writes address 8.
+int granite_probe_null_write(void);
+/// Calls address 0.
+int granite_probe_null_call(void);
+/// Reads a non-canonical address: SIGSEGV with si_code SI_KERNEL and no address.
+int granite_probe_wild(void);
+/// abort(3), one C frame below.
+int granite_probe_abort(void);
+/// Recurses until the stack ends.
+int granite_probe_overflow(int depth);
+/// Integer division by zero: SIGFPE.
+int granite_probe_divide(int divisor);
+/// Reads a mapping whose file was cut: SIGBUS.
+int granite_probe_bus(void);
+/// int3: SIGTRAP.
+int granite_probe_trap(void);
+/// free(3) twice: glibc aborts.
+int granite_probe_double_free(void);
+
+/// Runs `body` on a new pthread with a stack of `stack_bytes` and joins it.
+int granite_probe_on_thread(size_t stack_bytes, int (*_Nonnull body)(void));
+/// Starts `count` threads, which sleep in nanosleep, futex, read or pause for ever; returns when all do, at least have begun.
+int granite_probe_sleepers(int count);
+/// Starts a thread that blocks every signal by the system call itself and sleeps.
+int granite_probe_deaf_thread(void);
+/// Starts a thread that stays inside a dl_iterate_phdr callback; returns once it is there.
+int granite_probe_hold_dl_iterate_phdr(void);
+/// Two threads fault at the same moment.
+int granite_probe_two_at_once(void);
+/// Makes part of the page unwritable, so that the capture faults itself.
+int granite_probe_break_page(void *_Nonnull start, size_t length);
+/// A child sends SIGSEGV to this process. Does not return.
+int granite_probe_killed_by_child(void);
+/// Forks a child that crashes; returns the child's wait status.
+int granite_probe_crash_in_fork(void);
+/// Opens a C++ library and runs its function `probe`: throws and catches. Returns the value it caught, or -1.
+int granite_probe_throw_in(const char *_Nonnull library);
+/// 1 if _Unwind_RaiseException, as a loaded library sees it, lies in libgcc_s.
+int granite_probe_raise_binds_to_libgcc(const char *_Nonnull library);
+
+#endif

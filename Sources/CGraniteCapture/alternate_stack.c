@@ -1,0 +1,101 @@
+// Every thread gets an alternate signal stack, by interposing pthread_create: a stack overflow leaves no room for a handler
+// on the overflowed stack, and the C library gives no thread another one. Nothing here runs after a crash.
+
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "core.h"
+#include "frame_pointers.h"
+
+#ifndef AT_MINSIGSTKSZ
+#define AT_MINSIGSTKSZ 51  // <asm/auxvec.h>; the kernel's need for a signal frame, AVX-512 and AMX included
+#endif
+
+/// The upper end of the mapping, so that the stack grows down from it to the guard page.
+struct alternate_stack {
+    void *mapping;
+    size_t mapping_size;
+    void *(*start)(void *);
+    void *argument;
+    uint32_t destructor_rounds;
+};
+
+static pthread_key_t key;
+static pthread_once_t key_once = PTHREAD_ONCE_INIT;
+static bool key_made;
+
+/// Call before any crash. Other destructors of the thread still run code that may overflow: leave in a late round of the
+/// PTHREAD_DESTRUCTOR_ITERATIONS that POSIX grants (pthread_key_create(3)).
+static void release(void *value) {
+    struct alternate_stack *stack = value;
+    if (++stack->destructor_rounds < 3 && pthread_setspecific(key, stack) == 0) return;
+    stack_t off = {.ss_flags = SS_DISABLE};
+    sigaltstack(&off, NULL);
+    munmap(stack->mapping, stack->mapping_size);
+}
+
+static void make_key(void) { key_made = pthread_key_create(&key, release) == 0; }
+
+/// Call before any crash. mmap and not malloc: the thread that ends may do so while the heap is broken.
+static struct alternate_stack *make_stack(void) {
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t size = (65536 + getauxval(AT_MINSIGSTKSZ) + sizeof(struct alternate_stack) + page - 1) & ~(page - 1);
+    char *mapping = mmap(NULL, page + size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+    if (mapping == MAP_FAILED) return NULL;
+    mprotect(mapping, page, PROT_NONE);
+    struct alternate_stack *stack = (void *)(mapping + page + size - sizeof(struct alternate_stack));
+    stack->mapping = mapping;
+    stack->mapping_size = page + size;
+    return stack;
+}
+
+/// Call before any crash. For the calling thread.
+static int enter_stack(struct alternate_stack *stack) {
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    char *bottom = (char *)stack->mapping + page;
+    stack_t description = {.ss_sp = bottom, .ss_size = ((size_t)((char *)stack - bottom)) & ~(size_t)63};
+    return sigaltstack(&description, NULL) == 0 ? 0 : errno;
+}
+
+/// Call before any crash.
+int granite_alternate_stack_install(void) {
+    pthread_once(&key_once, make_key);
+    struct alternate_stack *stack = make_stack();
+    return stack ? enter_stack(stack) : ENOMEM;
+}
+
+/// The first function of every thread.
+static void *run_thread(void *value) {
+    struct alternate_stack *stack = value;
+    granite_frame_pointers_begin(__builtin_frame_address(0));
+    if (enter_stack(stack) == 0) pthread_setspecific(key, stack);
+    return stack->start(stack->argument);
+}
+
+typedef int (*create_function)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+
+/// Interposes pthread_create(3). Call before any crash: it maps memory.
+__attribute__((visibility("default"))) int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+                                                          void *(*start)(void *), void *argument) {
+    static create_function next;
+    create_function create = __atomic_load_n(&next, __ATOMIC_ACQUIRE);
+    if (!create) {
+        create = (create_function)dlsym(RTLD_NEXT, "pthread_create");
+        if (!create) return EAGAIN;
+        __atomic_store_n(&next, create, __ATOMIC_RELEASE);
+    }
+    if (!granite_core.installed || !key_made) return create(thread, attributes, start, argument);
+    struct alternate_stack *stack = make_stack();
+    if (!stack) return create(thread, attributes, start, argument);
+    stack->start = start;
+    stack->argument = argument;
+    int error = create(thread, attributes, run_thread, stack);
+    if (error != 0) munmap(stack->mapping, stack->mapping_size);
+    return error;
+}

@@ -1,0 +1,9 @@
+// What the frame-pointer walk has to be told about a thread.
+
+#ifndef GRANITE_FRAME_POINTERS_H
+#define GRANITE_FRAME_POINTERS_H
+
+/// Async-signal-safe. Frames of the calling thread lie below `top`. Without this the walk stops after one frame.
+__attribute__((visibility("hidden"))) void granite_frame_pointers_begin(const void *top);
+
+#endif

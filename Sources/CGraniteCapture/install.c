@@ -1,0 +1,127 @@
+// Prepares a worker for its crash: everything that may allocate, lock or fail happens here.
+
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core.h"
+#include "frame_pointers.h"
+#include "system.h"
+
+extern void *__libc_stack_end;  // of ld.so: the first thread's stack as the kernel made it
+
+/// Call before any crash. A page that nobody else reads, for programs without a supervisor.
+static int make_page(uint32_t level) {
+    int fd = memfd_create("granite-crash-page", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0) return -1;
+    struct granite_crash_page *page = MAP_FAILED;
+    if (ftruncate(fd, GRANITE_PAGE_FILE_SIZE) == 0) {
+        page = mmap(NULL, sizeof *page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    }
+    if (page == MAP_FAILED) {
+        int error = errno;
+        close(fd);
+        errno = error;
+        return -1;
+    }
+    page->magic = GRANITE_PAGE_MAGIC;
+    page->version = GRANITE_PAGE_VERSION;
+    page->header_size = sizeof *page;
+    page->level = level;
+    munmap(page, sizeof *page);
+    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+    return fd;
+}
+
+/// Call before any crash. Maps the fixed part of the page. Returns 0 or an errno value.
+static int map_page(int fd) {
+    struct stat status;
+    if (fstat(fd, &status) != 0) return errno;
+    if ((uint64_t)status.st_size < GRANITE_PAGE_FILE_SIZE) return EINVAL;
+    // MAP_POPULATE: a store in a handler must not wait for memory.
+    struct granite_crash_page *page =
+        mmap(NULL, sizeof *page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
+    if (page == MAP_FAILED) return errno;
+    if (page->magic != GRANITE_PAGE_MAGIC || page->version != GRANITE_PAGE_VERSION || page->header_size != sizeof *page) {
+        munmap(page, sizeof *page);
+        return EPROTO;
+    }
+    granite_core.page = page;
+    granite_core.page_fd = fd;
+    return 0;
+}
+
+/// Call before any crash. Returns 0 or an errno value.
+static int install_handlers(void) {
+    struct sigaction park;
+    memset(&park, 0, sizeof park);
+    park.sa_sigaction = granite_handle_park;
+    park.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
+    granite_fill_handler_mask(&park.sa_mask);
+    if (sigaction(granite_core.park_signal, &park, NULL) != 0) return errno;
+    sigset_t open;
+    sigemptyset(&open);
+    sigaddset(&open, granite_core.park_signal);
+    granite_change_mask(SIG_UNBLOCK, &open, NULL);
+
+    struct sigaction fatal;
+    memset(&fatal, 0, sizeof fatal);
+    fatal.sa_sigaction = granite_handle_fatal;
+    // SA_NODEFER: a fault inside the handler comes to the handler (stage Z), instead of killing with the wrong signal.
+    fatal.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
+    granite_fill_handler_mask(&fatal.sa_mask);
+    for (int i = 0; i < granite_fatal_signal_count; i++) {
+        if (sigaction(granite_fatal_signals[i], &fatal, NULL) != 0) return errno;
+    }
+    return 0;
+}
+
+static void close_on_exec(int fd) {
+    if (fd >= 0) fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
+
+/// Call before any crash.
+int granite_capture_install(const struct granite_capture_options *options) {
+    if (granite_core.page) return EALREADY;
+    int page_fd = options->page_fd >= 0 ? options->page_fd : make_page(options->level);
+    if (page_fd < 0) return errno;
+    int error = map_page(page_fd);
+    if (error != 0) return error;
+    close_on_exec(page_fd);
+    close_on_exec(options->memory_socket);
+
+    granite_core.pid = getpid();
+    granite_core.memory_socket = options->memory_socket;
+    granite_core.level = options->level;
+    granite_core.park_deadline_ns = (uint64_t)(options->park_deadline_ms ? options->park_deadline_ms : 50) * 1000000;
+    granite_core.serve_deadline_ns = (uint64_t)(options->serve_deadline_ms ? options->serve_deadline_ms : 1000) * 1000000;
+    granite_core.stack_bytes = options->stack_bytes ? options->stack_bytes : 64 << 10;
+    granite_core.crashed_stack_bytes = options->crashed_stack_bytes ? options->crashed_stack_bytes : 1 << 20;
+    granite_core.page->pid = (uint32_t)granite_core.pid;
+    granite_core.page->level = options->level;
+    granite_core.page->started_ns = granite_clock_ns(CLOCK_REALTIME);
+    if (options->level == GRANITE_LEVEL_OFF) return 0;
+
+    granite_core.park_signal = SIGRTMAX - 3;
+    granite_core.spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    granite_frame_pointers_begin(__libc_stack_end);
+    granite_walk_load();
+    granite_capture_refresh_modules();
+    error = granite_alternate_stack_install();
+    if (error == 0) error = granite_fork_watch();
+    if (error != 0) return error;
+    granite_core.installed = true;
+    return install_handlers();
+}
+
+/// Any thread, when the interpreter is initialized.
+void granite_capture_set_python(uint64_t runtime_address, uint32_t version_hex) {
+    if (!granite_core.page) return;
+    granite_core.page->python_version = version_hex;
+    __atomic_store_n(&granite_core.page->python_runtime, runtime_address, __ATOMIC_RELEASE);
+}

@@ -1,0 +1,58 @@
+// Reads the requests in flight out of a crash page, while the worker may be changing them.
+
+import CGraniteCapture
+import Glibc
+
+extension CrashPage {
+    /// A request that the worker is serving, or was when it died.
+    package struct Request: Sendable, Equatable {
+        /// The application thread that serves it.
+        package var tid: UInt32
+        /// CLOCK_MONOTONIC.
+        package var startedNanoseconds: UInt64
+        package var id: String
+        package var method: String
+        /// Cut to the field's 431 bytes.
+        package var target: String
+        /// False if the worker died while it wrote the slot: fields may be of two requests.
+        package var isComplete: Bool
+
+        init(_ raw: granite_request, isComplete: Bool) {
+            tid = raw.tid
+            startedNanoseconds = raw.started_ns
+            id = text(of: raw.id)
+            method = text(of: raw.method)
+            target = text(of: raw.target)
+            self.isComplete = isComplete
+        }
+    }
+
+    /// The requests in flight, by slot. A slot that is being written is read again, a few times.
+    package func requests() throws(CrashPageError) -> [Request] {
+        var requests: [Request] = []
+        let slots = try readSlots()
+        let again = try readSlots()
+        for index in slots.indices {
+            var slot = slots[index]
+            var isComplete = slot.sequence % 2 == 0 && slot.sequence == again[index].sequence
+            for _ in 0..<8 where !isComplete {
+                slot = try readSlot(index)
+                isComplete = try slot.sequence % 2 == 0 && readSlot(index).sequence == slot.sequence
+            }
+            if slot.tid != 0 { requests.append(Request(slot, isComplete: isComplete)) }
+        }
+        return requests
+    }
+
+    private func readSlots() throws(CrashPageError) -> [granite_request] {
+        try read(
+            granite_request.self, at: Int(GRANITE_OFFSET_REQUESTS.rawValue), count: Int(GRANITE_MAX_REQUESTS),
+            while: "reading the requests in the crash page")
+    }
+
+    private func readSlot(_ index: Int) throws(CrashPageError) -> granite_request {
+        try read(
+            granite_request.self, at: Int(GRANITE_OFFSET_REQUESTS.rawValue) + index * MemoryLayout<granite_request>.stride, count: 1,
+            while: "reading a request in the crash page")[0]
+    }
+}

@@ -1,0 +1,66 @@
+// Values that belong to a thread and are released or used on another.
+
+import GraniteCapture
+import Glibc
+
+/// Carries a value to another thread on purpose.
+private final class Smuggled<Value>: @unchecked Sendable {  // the mistake that the cases are about
+    var value: Value?
+    init(_ value: Value) { self.value = value }
+}
+
+enum ThreadBoundCases {
+    @inline(never)
+    static func makeBound() -> ThreadBound<[Int]> {
+        let bound = ThreadBound([1, 2, 3], label: "the probe's list")
+        return bound
+    }
+
+    /// The last reference goes on another thread; the program goes on and says how the page looks then.
+    static func dropElsewhere() -> Int32 {
+        let smuggled = Smuggled(makeBound())
+        onThread { releaseElsewhere(smuggled) }
+        print("still running")
+        return 0
+    }
+
+    @inline(never)
+    private static func releaseElsewhere(_ smuggled: Smuggled<ThreadBound<[Int]>>) {
+        smuggled.value = nil
+    }
+
+    static func useElsewhere() -> Int32 {
+        let smuggled = Smuggled(makeBound())
+        let caught = Smuggled(false)
+        onThread {
+            do {
+                _ = try smuggled.value?.withValue { $0.count }
+            } catch is WrongThreadError {
+                caught.value = true
+            } catch {}
+        }
+        return caught.value == true ? 0 : 1
+    }
+
+    /// Forty drops in a row: ten are reported, the others counted.
+    static func storm() -> Int32 {
+        for _ in 0..<40 {
+            let smuggled = Smuggled(makeBound())
+            onThread { releaseElsewhere(smuggled) }
+        }
+        return 0
+    }
+
+    private static func onThread(_ body: @escaping @Sendable () -> Void) {
+        var thread = pthread_t()
+        let box = Unmanaged.passRetained(Smuggled(body)).toOpaque()
+        pthread_create(
+            &thread, nil,
+            { pointer in
+                let body = Unmanaged<Smuggled<@Sendable () -> Void>>.fromOpaque(pointer!).takeRetainedValue()  // passed one line above
+                body.value?()
+                return nil
+            }, box)
+        pthread_join(thread, nil)
+    }
+}
