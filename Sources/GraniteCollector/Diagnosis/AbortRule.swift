@@ -35,11 +35,15 @@ enum AbortRule {
         for frame in frames.prefix(16) {
             guard let symbol = frame.symbol else { return nil }
             let name = Wording.bare(symbol)
+            if machinery.contains(withoutUnderscores(name)) { continue }
             if frame.kind == .python { return "Python's \(Wording.python(frame))" }
-            if !machinery.contains(name) { return name }
+            return name
         }
         return nil
     }
+
+    /// glibc's internal names differ from the public ones in leading underscores.
+    private static func withoutUnderscores(_ name: String) -> String { String(name.drop { $0 == "_" }) }
 
     private static let heapTexts = [
         "double free", "free(): ", "malloc(): ", "realloc(): ", "corrupted size", "munmap_chunk(): ", "malloc_consolidate(): ",
@@ -55,7 +59,7 @@ enum AbortRule {
         ]
         for frame in frames.prefix(24) where frame.kind == .native {
             guard let symbol = frame.symbol.map(Wording.bare) else { return nil }
-            let name = symbol.hasPrefix("_") ? String(symbol.drop { $0 == "_" }) : symbol
+            let name = withoutUnderscores(symbol)
             if !machinery.contains(name), !allocator.contains(name) { return symbol }
         }
         return nil
@@ -99,7 +103,11 @@ enum TrapRule {
             return " in \(frame.symbol ?? "?")\(line)"
         } ?? ""
         guard failure != nil || assertion || logged != nil else {
-            guard number == Int(SIGILL) else { return nil }
+            guard number == Int(SIGILL) else {
+                return Verdict(
+                    .unknown, .likely, ["si_code is \(facts.signal?.codeName ?? "not known")"],
+                    "The program stopped at a breakpoint instruction\(location).")
+            }
             return Verdict(
                 .illegalInstruction, .certain, ["si_code is \(facts.signal?.codeName ?? "not known")"],
                 "The CPU met an instruction that it does not know\(location).")

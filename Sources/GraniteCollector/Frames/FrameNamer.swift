@@ -62,8 +62,9 @@ struct FrameNamer {
             frame.language = function.language
             frame.inlined = function.inlined ? true : nil
             frame.file = function.file
-            frame.line = function.line
-            frame.column = function.column
+            // Line 0 is code that belongs to no line (DWARF 5, 6.2.2).
+            frame.line = function.line.flatMap { $0 > 0 ? $0 : nil }
+            frame.column = frame.line == nil ? nil : function.column
             frame.inApp = !function.isPseudo && InAppRule.isInApp(frame)
             return frame
         }

@@ -42,7 +42,7 @@ package enum InAppRule {
         if libraries.contains(where: { name.hasPrefix($0) }) { return false }
         // Extension modules of the standard library and of installed packages are libraries, too.
         if path.contains("/lib-dynload/") || path.contains("/site-packages/") || path.contains("/dist-packages/") { return false }
-        if let symbol, symbol.hasPrefix("granite_") { return false }
+        if let symbol, symbol.hasPrefix("granite_capture") || symbol.hasPrefix("granite_thread_") { return false }
         return !path.hasPrefix("/usr/lib/") && !path.hasPrefix("/lib/") && !path.hasPrefix("/usr/lib64/") && !path.hasPrefix("/lib64/")
     }
 }

@@ -14,6 +14,8 @@ package enum ThreadState {
         if names.contains(where: { $0 == "take_gil" || $0 == "PyEval_AcquireLock" }) { return "waiting for the GIL" }
         guard let wait = names.prefix(6).firstIndex(where: { isWait($0) }) else { return "running" }
         let waits = names[wait...]
+        // A lock is waited for in the same futex call as work is.
+        if waits.contains(where: locks.contains) { return "blocked" }
         if waits.contains(where: eventLoops.contains) { return "event loop" }
         if waits.contains(where: idles.contains) { return "idle" }
         return "blocked"
@@ -30,7 +32,7 @@ package enum ThreadState {
     }
 
     private static func isWait(_ name: String) -> Bool {
-        waits.contains(name) || eventLoops.contains(name) || idles.contains(name)
+        waits.contains(name) || locks.contains(name) || eventLoops.contains(name) || idles.contains(name)
     }
 
     private static let eventLoops: Set<String> = ["epoll_wait", "epoll_pwait", "epoll_pwait2", "granite_epoll_wait"]
@@ -45,11 +47,14 @@ package enum ThreadState {
         "sched_yield",
     ]
 
+    private static let locks: Set<String> = [
+        "lll_lock_wait", "lll_lock_wait_private", "pthread_mutex_lock", "pthread_mutex_lock_full", "pthread_rwlock_rdlock",
+        "pthread_rwlock_wrlock", "futex_lock_pi",
+    ]
+
     /// Waits for somebody else.
     private static let waits: Set<String> = [
-        "syscall", "lll_lock_wait", "lll_lock_wait_private", "pthread_mutex_lock", "pthread_mutex_lock_full", "pthread_rwlock_rdlock",
-        "pthread_rwlock_wrlock", "pthread_join", "pthread_clockjoin_ex", "pthread_timedjoin_ex", "read", "write", "recv", "recvfrom",
+        "syscall", "pthread_join", "pthread_clockjoin_ex", "pthread_timedjoin_ex", "read", "write", "recv", "recvfrom",
         "recvmsg", "send", "sendto", "sendmsg", "wait4", "waitpid", "waitid", "fsync", "fdatasync", "connect", "flock", "open", "openat",
-        "futex_lock_pi",
     ]
 }

@@ -119,10 +119,11 @@ package final class Unwinder {
         let end: WalkEnd
         if frames.count >= Self.maxFrames {
             end = .limit
-        } else if status == 0 {
-            end = .outermost
+        } else if context.missedMemory {
+            // libdwfl takes a stack word that it cannot read for the end of the stack, and says that all went well.
+            end = .missingMemory
         } else {
-            end = context.missedMemory ? .missingMemory : .lost
+            end = status == 0 ? .outermost : .lost
         }
         return (frames, end)
     }
