@@ -84,14 +84,14 @@ let tests: [Target] = [
         name: "CrashProbe", dependencies: ["GraniteCapture", "CGraniteCapture", "CCrashProbe"], path: "Tests/CrashProbe", swiftSettings: swift),
     .testTarget(name: "GraniteReportTests", dependencies: ["GraniteReport", "TestSupport"], swiftSettings: swift),
     .testTarget(
-        name: "GraniteCrashChannelTests", dependencies: ["GraniteCrashChannel", "CGraniteCapture", "GraniteReport"], swiftSettings: swift),
+        name: "GraniteCrashChannelTests", dependencies: ["GraniteCrashChannel", "CGraniteCapture", "CLinux", "GraniteReport"], swiftSettings: swift),
     .testTarget(
         name: "GraniteHTTPTests",
         dependencies: ["GraniteHTTP", "GraniteExchange", "CLinux", "TestSupport", nioHTTP1, nioCore, nioEmbedded], swiftSettings: swift),
     .testTarget(name: "GraniteWSGITests", dependencies: ["GraniteWSGI", "GraniteExchange", "TestSupport"], swiftSettings: swift),
     .testTarget(
         name: "GraniteCaptureTests",
-        dependencies: ["GraniteCapture", "CGraniteCapture", "GraniteCrashChannel", "TestSupport", "CrashProbe"], swiftSettings: swift),
+        dependencies: ["GraniteCapture", "CGraniteCapture", "CLinux", "GraniteCrashChannel", "GraniteReport", "TestSupport", "CrashProbe"], swiftSettings: swift),
     .testTarget(name: "GraniteSymbolsTests", dependencies: ["GraniteSymbols", "TestSupport", "CrashProbe"], swiftSettings: swift),
     .testTarget(name: "GraniteStoreTests", dependencies: ["GraniteStore", "GraniteReport", "TestSupport"], swiftSettings: swift),
     .testTarget(name: "GraniteExportTests", dependencies: ["GraniteExport", "GraniteReport"], swiftSettings: swift),
