@@ -7,6 +7,9 @@ struct PythonFrameWalk {
     /// Of all threads together.
     static let maxFrames = 131_072
 
+    /// Up to so many threads, a batch for one level is small enough to read ahead.
+    private static let fewThreads = 16
+
     struct RawFrame {
         /// Of the code object; 0 for a shim.
         var code: UInt64
@@ -56,7 +59,9 @@ struct PythonFrameWalk {
         var total = 0
         while !next.isEmpty {
             next.removeAll { $0.frame == 0 }
-            pages.fetch(next.map { MemoryRange(address: $0.frame, length: layout.frameBytes) })
+            pages.fetch(
+                next.map { MemoryRange(address: $0.frame, length: layout.frameBytes) },
+                readAhead: next.count <= Self.fewThreads ? RemotePages.chainReadAhead : 0)
             var outer: [(thread: Int, frame: UInt64)] = []
             for (thread, frame) in next {
                 if stacks[thread].frames.count >= Self.maxFramesPerThread || total >= Self.maxFrames {

@@ -20,46 +20,66 @@ package struct MergedStack: Equatable, Sendable {
 package func mergePythonFrames(
     native: [Frame], python: [PythonFrame], nativeTruncated: Bool = false, pythonTruncated: Bool = false
 ) -> MergedStack {
-    let evals = native.indices.filter { isInterpreterLoop(native[$0]) }
-    var runs = pythonRuns(python)
-    let visible = python.filter { !$0.isShim }
-    let openRun = !python.isEmpty && python.last?.endsNativeEval != true
-    if evals.isEmpty && runs.isEmpty { return MergedStack(frames: native) }
-
-    func unmerged(_ why: String) -> MergedStack {
-        MergedStack(frames: native, unmerged: visible.map(frame), note: "Python frames are listed apart: \(why).")
+    let loops = interpreterLoops(native)
+    let runs = pythonRuns(python)
+    if loops.isEmpty && runs.isEmpty { return MergedStack(frames: native) }
+    switch MergePlan(
+        loops: loops.count, runs: runs.count, startsInLoop: startsInLoop(native, loops),
+        endsInRun: python.last.map { !$0.endsNativeEval } ?? false, nativeTruncated: nativeTruncated, pythonTruncated: pythonTruncated)
+    {
+    case .apart(let why):
+        return MergedStack(
+            frames: native, unmerged: python.filter { !$0.isShim }.map(frame), note: "Python frames are listed apart: \(why).")
+    case .merge(let skippedLoops, let note):
+        return MergedStack(frames: merged(native, Array(loops.dropFirst(skippedLoops)), runs), note: note)
     }
-    if openRun && !pythonTruncated { return unmerged("the outermost one does not end the interpreter loop that runs it") }
-    var note: String?
-    var rest: [PythonFrame] = []
-    if runs.count > evals.count {
-        guard nativeTruncated, !startsInLoop(native, evals) else {
-            return unmerged("\(count(runs.count, "run")) of Python frames, but \(count(evals.count, "native interpreter loop"))")
-        }
-        rest = runs[evals.count...].flatMap { $0 }
-        runs.removeLast(runs.count - evals.count)
-        note = "The native stack ends early: the outermost Python frames have no native frames between them."
-    } else if runs.count < evals.count {
-        guard pythonTruncated, !startsInLoop(native, evals) else {
-            return unmerged("\(count(runs.count, "run")) of Python frames, but \(count(evals.count, "native interpreter loop"))")
-        }
-        note = "The Python frames of the outermost native interpreter loops could not be read."
-    }
+}
 
-    let interpreter = Set(evals.compactMap { native[$0].module })
-    var insertions: [Int: [PythonFrame]] = [:]
-    for (eval, run) in zip(evals, runs) { insertions[eval] = run }
-    var merged: [Frame] = []
-    merged.reserveCapacity(native.count + visible.count)
+/// Whether two stacks fit, by the number of native interpreter loops and of runs of Python frames.
+private enum MergePlan {
+    /// Both sides stay as they are; says why.
+    case apart(String)
+    /// Run by run into loop by loop, from the inside, after so many innermost loops that run nothing yet.
+    case merge(skippedLoops: Int, note: String?)
+
+    init(loops: Int, runs: Int, startsInLoop: Bool, endsInRun: Bool, nativeTruncated: Bool, pythonTruncated: Bool) {
+        let counts = "\(count(runs, "run")) of Python frames, but \(count(loops, "native interpreter loop"))"
+        if endsInRun && !pythonTruncated {
+            self = .apart("the outermost one does not end the interpreter loop that runs it")
+        } else if startsInLoop && (nativeTruncated || pythonTruncated) {
+            // A thread that was interrupted in the loop itself may not have linked its newest frame yet, or have unlinked it already.
+            // With both stacks whole the counts tell; with one cut nothing does.
+            self = .apart("it cannot be told whether the innermost interpreter loop had linked its frame")
+        } else if runs == loops {
+            self = .merge(skippedLoops: 0, note: nil)
+        } else if startsInLoop && runs + 1 == loops {
+            // All loops but the innermost have called something, so their frames are linked: it can be no other.
+            self = .merge(skippedLoops: 1, note: "The innermost interpreter loop was entering or leaving a function and had no Python frame.")
+        } else if runs > loops && nativeTruncated {
+            self = .merge(
+                skippedLoops: 0, note: "The native stack ends early: the outermost Python frames have no native frames between them.")
+        } else if runs < loops && pythonTruncated {
+            self = .merge(skippedLoops: 0, note: "The Python frames of the outermost native interpreter loops could not be read.")
+        } else {
+            self = .apart(counts)
+        }
+    }
+}
+
+/// Each run on the inner side of its loop; runs without a loop outside of all.
+private func merged(_ native: [Frame], _ loops: [Int], _ runs: [[PythonFrame]]) -> [Frame] {
+    let interpreter = Set(loops.compactMap { native[$0].module })
+    let insertions = Dictionary(uniqueKeysWithValues: zip(loops, runs))
+    var result: [Frame] = []
     for (index, nativeFrame) in native.enumerated() {
-        merged += insertions[index, default: []].filter { !$0.isShim }.map(frame)
+        result += insertions[index, default: []].filter { !$0.isShim }.map(frame)
         var nativeFrame = nativeFrame
         if let module = nativeFrame.module, interpreter.contains(module) { nativeFrame.inApp = false }
-        merged.append(nativeFrame)
+        result.append(nativeFrame)
     }
-    merged += rest.filter { !$0.isShim }.map(frame)
-    for index in merged.indices { merged[index].index = index }
-    return MergedStack(frames: merged, note: note)
+    result += runs.dropFirst(loops.count).joined().filter { !$0.isShim }.map(frame)
+    for index in result.indices { result[index].index = index }
+    return result
 }
 
 /// The Python frames by the native interpreter loop that runs them.
@@ -73,10 +93,23 @@ private func pythonRuns(_ python: [PythonFrame]) -> [[PythonFrame]] {
     return runs
 }
 
-/// A thread that was interrupted in the loop itself may not have linked its newest frame yet, or have unlinked it already. With both stacks
-/// whole the counts tell; with one cut they cannot.
-private func startsInLoop(_ native: [Frame], _ evals: [Int]) -> Bool {
-    guard let first = evals.first else { return false }
+/// Indices of the frames that are an interpreter loop: at most one in a frame and what is inlined into it, the outermost.
+private func interpreterLoops(_ native: [Frame]) -> [Int] {
+    var loops: [Int] = []
+    var ofThisFrame: Int?
+    for (index, frame) in native.enumerated() {
+        if isInterpreterLoop(frame) { ofThisFrame = index }
+        guard frame.inlined != true else { continue }
+        if let loop = ofThisFrame { loops.append(loop) }
+        ofThisFrame = nil
+    }
+    if let loop = ofThisFrame { loops.append(loop) }
+    return loops
+}
+
+/// Whether the thread was interrupted in the loop itself, not in something that it called.
+private func startsInLoop(_ native: [Frame], _ loops: [Int]) -> Bool {
+    guard let first = loops.first else { return false }
     return native[..<first].allSatisfy { $0.inlined == true }
 }
 

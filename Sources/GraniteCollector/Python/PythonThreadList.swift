@@ -23,12 +23,18 @@ struct PythonThreadList {
         guard var interpreter: UInt64 = pages.integer(at: runtime &+ UInt64(layout.runtimeInterpreters)) else {
             throw PythonReadError(.unreadable, "The memory of Python's runtime could not be read.")
         }
+        if interpreter == 0 { problems.append("Python's runtime has no interpreter: it has not started, or has ended.") }
         var seen: Set<UInt64> = []
         while interpreter != 0 {
             guard seen.count < Self.maxInterpreters, seen.insert(interpreter).inserted else {
                 problems.append("Python's list of interpreters is damaged, or has more than \(Self.maxInterpreters) entries.")
                 break
             }
+            pages.fetch(
+                [
+                    layout.interpreterNext, layout.interpreterRuntime, layout.interpreterThreads, layout.interpreterCollecting,
+                    layout.interpreterGIL ?? layout.interpreterNext,
+                ].map { MemoryRange(address: interpreter &+ UInt64($0), length: 8) })
             if checksRuntime, pages.integer(at: interpreter &+ UInt64(layout.interpreterRuntime)) != runtime {
                 if seen.count == 1 {
                     throw PythonReadError(.notARuntime, "The address that the worker gave for Python's runtime holds something else.")
@@ -57,6 +63,7 @@ struct PythonThreadList {
                 problems.append("The list of Python's threads is damaged, or has more than \(Self.maxThreads) entries.")
                 return
             }
+            pages.fetch([MemoryRange(address: state, length: 1)], readAhead: RemotePages.chainReadAhead)
             guard pages.integer(at: state &+ UInt64(layout.threadInterpreter)) == interpreter,
                 let threadID: UInt64 = pages.integer(at: state &+ UInt64(layout.threadID)),
                 let next: UInt64 = pages.integer(at: state &+ UInt64(layout.threadNext))

@@ -8,6 +8,8 @@ final class RemotePages {
     static let maxPages = 16384
     /// Pages in one batch.
     static let maxBatch = 512
+    /// Pages of read-ahead that make deep recursion one round trip for some 200 frames instead of 30.
+    static let chainReadAhead: UInt64 = 7
 
     private let memory: any RemoteMemory
     /// Page number → bytes; empty where nothing is mapped.
@@ -18,13 +20,20 @@ final class RemotePages {
 
     init(_ memory: any RemoteMemory) { self.memory = memory }
 
-    /// Reads the pages of all ranges in as few round trips as possible.
-    func fetch(_ ranges: [MemoryRange]) {
+    /// Reads the pages of all ranges in as few round trips as possible. `readAhead`: with each page that is not here yet, so many
+    /// below it, where a chain (the older frame, the older thread) mostly goes on. A page more costs 5 µs, a round trip 36–70.
+    func fetch(_ ranges: [MemoryRange], readAhead: UInt64 = 0) {
         var wanted: [UInt64] = []
         var seen: Set<UInt64> = []
         for range in ranges {
             guard let numbers = Self.pageNumbers(range) else { continue }
-            for number in numbers where pages[number] == nil && seen.insert(number).inserted { wanted.append(number) }
+            for number in numbers where pages[number] == nil && seen.insert(number).inserted {
+                wanted.append(number)
+                for below in (number - min(readAhead, number - 1)..<number).reversed() {
+                    guard pages[below] == nil, seen.insert(below).inserted else { break }
+                    wanted.append(below)
+                }
+            }
         }
         if wanted.count > Self.maxPages - pages.count {
             isExhausted = true
