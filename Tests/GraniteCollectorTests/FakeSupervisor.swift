@@ -124,7 +124,7 @@ final class FakeSupervisor {
         worker.pid = try Self.spawn(
             BuildProducts.executable("CrashProbe").path,
             [
-                name, "--level", level, "--page-fd", "10", "--memory-socket", "11", "--serve-deadline-ms", "\(serveDeadlineMilliseconds)",
+                name, "--level", level, "--page-fd", "10", "--memory-socket", "11", "--serve-deadline-ms", "\(serveDeadlineMilliseconds)", "--park-deadline-ms", "20000",
             ] + arguments, descriptors: [worker.page: 10, its: 11])
         close(its)
         return worker
