@@ -13,11 +13,11 @@ enum DropSiteRule {
             let owner = facts.dropSite?.ownerTid.map { thread(facts.dropSite?.ownerName ?? "", $0) }
             var evidence = ["it was released on \(here)"]
             if let owner { evidence.append("it belongs to \(owner)") }
+            if let message { evidence.append(message) }
             return Verdict(
                 .threadAffinity, .certain, evidence,
                 Wording.sentence(
-                    "\(subject ?? "A value") was released on \(here)" + (owner.map { ", but belongs to \($0)" } ?? "")
-                        + (message.map { ": \($0)" } ?? "")))
+                    "\(subject ?? "A value") was released on \(here)" + (owner.map { ", but belongs to \($0)" } ?? "")))
         case .unraisable:
             let unsendable = message?.contains("is unsendable, but is being dropped on another thread") == true
             return Verdict(

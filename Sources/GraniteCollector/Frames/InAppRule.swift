@@ -7,7 +7,10 @@ package enum InAppRule {
     package static func isInApp(_ frame: Frame) -> Bool {
         switch frame.kind {
         case .python: return isInApp(pythonFile: frame.file ?? "")
-        case .native, .swiftAsync: return isInApp(module: frame.module ?? "", symbol: frame.symbol)
+        case .native, .swiftAsync:
+            // Thunks, starters of threads and the ways to abort(3) are compiled into every program.
+            guard frame.role == .code, frame.rawSymbol?.hasPrefix("$s14GraniteCapture") != true else { return false }
+            return isInApp(module: frame.module ?? "", symbol: frame.symbol)
         }
     }
 

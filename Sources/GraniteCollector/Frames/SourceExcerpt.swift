@@ -30,8 +30,8 @@ package struct SourceReader {
     private mutating func lines(of file: String) -> [ArraySlice<UInt8>] {
         if let known = files[file] { return known }
         guard files.count < Self.maxFiles else { return [] }
-        let bytes = RegularFileDescriptor.contents(file, limit: Self.maxFileBytes) ?? []
-        let lines = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+        let bytes = RegularFileDescriptor.contents(file, limit: Self.maxFileBytes)
+        let lines = bytes?.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) ?? []
         files[file] = lines
         return lines
     }
