@@ -97,7 +97,7 @@ static void restore_default(int signal) {
     sigaction(signal, &action, NULL);
 }
 
-/// Whether the kernel raises the signal again, with the same siginfo, once the handler returns to the instruction.
+/// Async-signal-safe. Whether the kernel raises the signal again, with the same siginfo, once the handler returns to the instruction.
 static bool repeats(int signal, const siginfo_t *information) {
     if (information->si_code <= 0) return false;
     switch (signal) {

@@ -81,6 +81,7 @@ static int install_handlers(void) {
     return 0;
 }
 
+/// Call before any crash. A program that the worker starts must not hold page and socket open.
 static void close_on_exec(int fd) {
     if (fd >= 0) fcntl(fd, F_SETFD, FD_CLOEXEC);
 }
@@ -119,7 +120,7 @@ int granite_capture_install(const struct granite_capture_options *options) {
     return install_handlers();
 }
 
-/// Any thread, when the interpreter is initialized.
+/// Async-signal-safe: stores. Any thread, when the interpreter is initialized.
 void granite_capture_set_python(uint64_t runtime_address, uint32_t version_hex) {
     if (!granite_core.page) return;
     granite_core.page->python_version = version_hex;

@@ -24,7 +24,7 @@ int granite_modules_next(granite_module_callback callback, void *data) {
     return function(callback, data);
 }
 
-/// The first module tells the loader's counters (dl_iterate_phdr(3)); stops there unless something changed.
+/// Call before any crash. The first module tells the loader's counters (dl_iterate_phdr(3)); stops there unless something changed.
 static int keep_module(void *information, size_t size, void *data) {
     (void)size;
     struct granite_module_snapshot *snapshot = data;

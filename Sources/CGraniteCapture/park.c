@@ -85,12 +85,14 @@ void granite_handle_park(int signal, siginfo_t *information, void *context) {
     bool ours = information->si_code == SI_QUEUE && information->si_pid == granite_core.pid;
     // Without room in the queue the kernel delivers the signal, but not its siginfo: it then says user 0 and process 0.
     bool lost = information->si_code == SI_USER && information->si_pid == 0 && sequence != 0;
-    if (lost) ours = is_awaited(granite_thread_id());
-    if (!ours || sequence == 0) {
-        // Late for a capture that is over, or not from us.
-        if (!ours && signal == SIGPROF) pass_on_profile_signal(signal, information, context);
+    uint32_t me = granite_thread_id();
+    if (lost) ours = is_awaited(me);
+    if (!ours) {
+        if (signal == SIGPROF) pass_on_profile_signal(signal, information, context);
+    } else if (sequence == 0 || __atomic_load_n(&granite_core.gate, __ATOMIC_ACQUIRE) == me) {
+        // Late for a capture that is over. The thread that captures may have one pending from a former capture, and libunwind
+        // opens it by sigprocmask: it must not park itself.
     } else {
-        uint32_t me = granite_thread_id();
         // The slot saves the search; a late signal may carry an old one.
         int slot = lost ? no_slot : information->si_value.sival_int;
         if (slot < 0 || (uint32_t)slot >= slot_count() || granite_core.page->threads[slot].tid != me) slot = slot_of(me);
@@ -178,7 +180,7 @@ static void add_thread(uint32_t tid) {
     if (ask_by_any_signal(tid, (int)slot) != 0) refuse(slot);
 }
 
-/// The thread id that a name in /proc/self/task spells, or 0.
+/// Async-signal-safe. The thread id that a name in /proc/self/task spells, or 0.
 static uint32_t thread_id_of(const char *name) {
     uint32_t tid = 0;
     for (; *name >= '0' && *name <= '9'; name++) tid = tid * 10 + (uint32_t)(*name - '0');

@@ -19,7 +19,7 @@ package final class CrashPage: Sendable {
         let own = fcntl(descriptor, F_DUPFD_CLOEXEC, 3)
         guard own >= 0 else { throw CrashPageError(.system, errno: errno, while: doing) }
         self.descriptor = own
-        let head = try read(GraniteHead.self, at: 0, count: 1, while: doing)[0]
+        let head = try read(CrashPageHead.self, at: 0, count: 1, while: doing)[0]
         guard head.magic == GRANITE_PAGE_MAGIC else { throw CrashPageError(.notAPage, while: doing) }
         guard head.version == GRANITE_PAGE_VERSION, head.headerSize == UInt32(GRANITE_PAGE_HEADER_SIZE.rawValue) else {
             throw CrashPageError(.version(head.version), while: doing)
@@ -30,7 +30,7 @@ package final class CrashPage: Sendable {
 
     /// The fixed fields at the beginning of the page.
     package func status() throws(CrashPageError) -> Status {
-        Status(try read(GraniteHead.self, at: 0, count: 1, while: "reading the status in the crash page")[0])
+        Status(try read(CrashPageHead.self, at: 0, count: 1, while: "reading the status in the crash page")[0])
     }
 
     /// The capture in progress or ended.
@@ -54,7 +54,7 @@ package final class CrashPage: Sendable {
     /// The last breadcrumbs, oldest first. One that was being written is left out.
     package func breadcrumbs() throws(CrashPageError) -> [Breadcrumb] {
         let doing = "reading the breadcrumbs in the crash page"
-        let written = try read(GraniteHead.self, at: 0, count: 1, while: doing)[0].breadcrumbCount
+        let written = try read(CrashPageHead.self, at: 0, count: 1, while: doing)[0].breadcrumbCount
         let ring = try read(
             granite_breadcrumb.self, at: Int(GRANITE_OFFSET_BREADCRUMBS.rawValue), count: Int(GRANITE_MAX_BREADCRUMBS), while: doing)
         let kept = min(written, UInt32(GRANITE_MAX_BREADCRUMBS))

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <link.h>
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdint.h>
@@ -130,5 +131,22 @@ int granite_probe_two_at_once(void) {
     pthread_barrier_init(&start_line, NULL, 2);
     for (int i = 0; i < 2; i++) pthread_create(&threads[i], NULL, fault_at_start, NULL);
     for (int i = 0; i < 2; i++) pthread_join(threads[i], NULL);
+    return 0;
+}
+
+static void *fault_when_set(void *word) {
+    uint64_t all_but_segv = ~(1ull << (SIGSEGV - 1));
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all_but_segv, NULL, sizeof all_but_segv);
+    sem_post(&begun);
+    while (__atomic_load_n((const uint64_t *)word, __ATOMIC_ACQUIRE) == 0) sched_yield();
+    granite_probe_null_read();
+    return NULL;
+}
+
+int granite_probe_fault_when_set(const uint64_t *word) {
+    pthread_t thread;
+    sem_init(&begun, 0, 0);
+    if (pthread_create(&thread, NULL, fault_when_set, (void *)word) != 0) return -1;
+    sem_wait(&begun);
     return 0;
 }

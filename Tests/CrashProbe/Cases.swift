@@ -35,8 +35,10 @@ enum Cases {
         "dispatch-threads": { _ in DispatchCases.crashBesidePools() },
         "thread-bound-drop": { _ in ThreadBoundCases.dropElsewhere() },
         "thread-bound-use": { _ in ThreadBoundCases.useElsewhere() },
+        "fault-during-drop": { _ in ThreadBoundCases.faultDuringDrop() },
         "drop-storm": { _ in ThreadBoundCases.storm() },
         "requests": { _ in RequestCases.crashWhileServing() },
+        "measure-notes": { _ in RequestCases.measureNotes() },
         "cpp-throw": { granite_probe_throw_in($0.argument) },
         "raise-binding": { granite_probe_raise_binds_to_libgcc($0.argument) == 1 ? 0 : 1 },
     ]

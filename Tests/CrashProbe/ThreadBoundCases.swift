@@ -1,5 +1,7 @@
 // Values that belong to a thread and are released or used on another.
 
+import CCrashProbe
+import CGraniteCapture
 import GraniteCapture
 import Glibc
 
@@ -10,7 +12,9 @@ private final class Smuggled<Value>: @unchecked Sendable {  // the mistake that 
 }
 
 enum ThreadBoundCases {
+    // Not optimized: the call must not become a jump, for the frame is looked for.
     @inline(never)
+    @_optimize(none)
     static func createValue() -> ThreadBound<[Int]> {
         let bound = ThreadBound([1, 2, 3], label: "the probe's list")
         return bound
@@ -25,6 +29,7 @@ enum ThreadBoundCases {
     }
 
     @inline(never)
+    @_optimize(none)
     private static func releaseElsewhere(_ smuggled: Smuggled<ThreadBound<[Int]>>) {
         smuggled.value = nil
     }
@@ -40,6 +45,14 @@ enum ThreadBoundCases {
             } catch {}
         }
         return caught.value == true ? 0 : 1
+    }
+
+    /// While a drop site is being captured, a thread that could not be parked faults.
+    static func faultDuringDrop() -> Int32 {
+        guard let page = granite_capture_page(), granite_probe_fault_when_set(&page.pointee.capture.copied_ns) == 0 else { return 70 }
+        let smuggled = Smuggled(createValue())
+        onThread { releaseElsewhere(smuggled) }
+        while true { pause() }
     }
 
     /// Forty drops in a row: ten are reported, the others counted.

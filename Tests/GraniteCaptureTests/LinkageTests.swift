@@ -29,11 +29,9 @@ struct LinkageTests {
         "granite_modules_next",  // of an install file: dl_iterate_phdr calls it only while nothing is frozen
     ]
 
-    private func symbols(_ option: String, of file: String) async throws -> Set<String> {
+    private func symbols(_ option: String, of file: String) throws -> Set<String> {
         let object = BuildProducts.directory.appendingPathComponent("CGraniteCapture.build/\(file).c.o").path
-        let (ending, output, errors) = try await Command.run(URL(fileURLWithPath: "/usr/bin/nm"), [option, "-P", object])
-        #expect(ending == .code(0), "\(errors)")
-        return Set(output.split(separator: "\n").compactMap { $0.split(separator: " ").first.map(String.init) })
+        return Set(try SymbolTable.lines([option, "-P"], of: object).compactMap { $0.split(separator: " ").first.map(String.init) })
     }
 
     @Test func everyFileOfTheCoreIsOfOneKind() throws {
@@ -42,12 +40,12 @@ struct LinkageTests {
         #expect(Set(files) == Set((Self.handlerFiles + Self.installFiles).map { "\($0).c" }))
     }
 
-    @Test func handlerFilesCallOnlyAllowedFunctions() async throws {
+    @Test func handlerFilesCallOnlyAllowedFunctions() throws {
         var defined: Set<String> = []
         var called: [String: Set<String>] = [:]
         for file in Self.handlerFiles {
-            defined.formUnion(try await symbols("--defined-only", of: file))
-            called[file] = try await symbols("--undefined-only", of: file)
+            defined.formUnion(try symbols("--defined-only", of: file))
+            called[file] = try symbols("--undefined-only", of: file)
         }
         #expect(!defined.isEmpty)
         for (file, names) in called {
@@ -56,17 +54,16 @@ struct LinkageTests {
         }
     }
 
-    @Test func theListWouldNoticeAnAllocation() async throws {
-        let names = try await symbols("--undefined-only", of: "walk_load")
+    @Test func theListWouldNoticeAnAllocation() throws {
+        let names = try symbols("--undefined-only", of: "walk_load")
         #expect(names.contains("dlopen"))
         #expect(Self.allowed.isDisjoint(with: ["dlopen", "dlsym", "malloc", "free", "pthread_mutex_lock", "printf"]))
     }
 
-    @Test func theProbeExportsTheInterposedFunctions() async throws {
-        let (_, output, _) = try await Command.run(
-            URL(fileURLWithPath: "/usr/bin/nm"), ["-D", "--defined-only", BuildProducts.executable("CrashProbe").path])
+    @Test func theProbeExportsTheInterposedFunctions() throws {
+        let lines = try SymbolTable.lines(["-D", "--defined-only"], of: BuildProducts.executable("CrashProbe").path)
         for name in ["pthread_create", "pthread_sigmask", "sigprocmask", "dl_iterate_phdr"] {
-            #expect(output.contains(" T \(name)\n"))
+            #expect(lines.contains { $0.hasSuffix(" T \(name)") })
         }
     }
 
@@ -104,7 +101,7 @@ struct LinkageTests {
         let library = try await compileExtension("extern \"C\" int probe() { throw 42; }", in: folder)
         let run = try await ProbeRun.run("cpp-throw", argument: library)
         #expect(run.ending == .signal(SIGABRT))
-        let names = try await ProbeSymbols().names(of: run.page.capture().handlerFrames, in: run.page)
+        let names = try ProbeSymbols().names(of: run.page.capture().handlerFrames, in: run.page)
         #expect(names.first == "granite_probe_throw_in")
     }
 

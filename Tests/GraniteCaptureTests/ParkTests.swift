@@ -86,7 +86,7 @@ struct ParkTests {
         #expect(run.ending == .signal(SIGSEGV))
         let capture = try run.page.capture()
         #expect(capture.stage == .finished)
-        let names = try await ProbeSymbols().names(of: capture.handlerFrames, in: run.page)
+        let names = try ProbeSymbols().names(of: capture.handlerFrames, in: run.page)
         #expect(names.first == "granite_probe_null_read")
         #expect(names.contains { $0.contains("6level1") })
     }

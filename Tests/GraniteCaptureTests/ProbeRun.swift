@@ -11,10 +11,10 @@ struct ProbeRun {
     var ending: Command.Ending
     var page: CrashPage
     var pid: pid_t
-    /// What the worker sent on the memory socket before the collector took over: at most one hello.
+    /// One for each capture that reached stage E.
     var hellos: [granite_memory_hello]
 
-    /// What the test does once the worker said hello.
+    /// What the test does each time the worker says hello.
     typealias Collector = @Sendable (CrashPage, MemorySocket) throws -> Void
 
     /// Answers at once that it has all it wants.
@@ -89,17 +89,22 @@ struct ProbeRun {
         ]
         var killed = false
         while true {
-            let ready = poll(&watched, collector == nil || !hellos.isEmpty ? 1 : 2, 60_000)
+            let ready = poll(&watched, 2, 60_000)
             if ready == 0 {
                 kill(pid, SIGKILL)
                 killed = true
                 continue
             }
-            if watched[1].revents & Int16(POLLIN) != 0, hellos.isEmpty, let hello = socket.receive(granite_memory_hello.self) {
-                hellos.append(hello)
-                try collector?(page, socket)
-            } else if watched[1].revents != 0, watched[0].revents == 0 {
-                watched[1].fd = -1  // closed by the worker: only its end is awaited now
+            if watched[1].revents & Int16(POLLIN) != 0 {
+                switch socket.receive(granite_memory_hello.self) {
+                case .message(let hello):
+                    hellos.append(hello)
+                    try collector?(page, socket)
+                case .other: break  // a reply that the collector did not want
+                case .closed: watched[1].fd = -1
+                }
+            } else if watched[1].revents != 0 {
+                watched[1].fd = -1
             }
             guard watched[0].revents != 0 else { continue }
             var status: Int32 = 0
@@ -136,11 +141,19 @@ struct MemorySocket: Sendable {
         return (header, Array(buffer[MemoryLayout<granite_memory_reply>.size..<size]))
     }
 
-    /// One message of a fixed size; nil if there is none of it.
-    func receive<Message: BitwiseCopyable>(_ type: Message.Type) -> Message? {
-        withUnsafeTemporaryAllocation(of: Message.self, capacity: 1) { buffer in
-            recv(descriptor, buffer.baseAddress, MemoryLayout<Message>.size, 0) == MemoryLayout<Message>.size ? buffer[0] : nil
-        }
+    enum Received<Message> {
+        case message(Message)
+        case other
+        case closed
+    }
+
+    /// The next message, if it has this type's size.
+    func receive<Message: BitwiseCopyable>(_ type: Message.Type) -> Received<Message> {
+        var buffer = [UInt8](repeating: 0, count: Int(GRANITE_MEMORY_MAX_READ) + 64)
+        let size = recv(descriptor, &buffer, buffer.count, 0)
+        guard size > 0 else { return .closed }
+        guard size == MemoryLayout<Message>.size else { return .other }
+        return .message(buffer.withUnsafeBytes { $0.loadUnaligned(as: Message.self) })
     }
 }
 

@@ -10,9 +10,8 @@ struct ProbeSymbols {
     private var functions: [(address: UInt64, name: String)]
     private let path = BuildProducts.executable("CrashProbe").resolvingSymlinksInPath().path
 
-    init() async throws {
-        let (_, output, _) = try await Command.run(URL(fileURLWithPath: "/usr/bin/nm"), ["--numeric-sort", "--defined-only", path])
-        functions = output.split(separator: "\n").compactMap { line in
+    init() throws {
+        functions = try SymbolTable.lines(["--numeric-sort", "--defined-only"], of: path).compactMap { line in
             let words = line.split(separator: " ", maxSplits: 2)
             guard words.count == 3, "tT".contains(words[1]), let address = UInt64(words[0], radix: 16) else { return nil }
             return (address, String(words[2]))

@@ -21,7 +21,9 @@ struct granite_capture_options {
 };
 
 /// Maps the page, loads libunwind, warms it up, installs the handlers and gives the calling thread an alternate stack.
-/// Call before any crash, once, first thing in main. Returns 0 or an errno value.
+/// Call before any crash, once, first thing in main. Returns 0 or an errno value (EPROTO: page_fd is no page of this version).
+/// A child of fork(2) that does not exec is not captured: its handlers are reset, its page becomes memory of its own, and
+/// granite_capture_now only counts there.
 int granite_capture_install(const struct granite_capture_options *_Nonnull options);
 
 /// The mapped page, or NULL before installation. Writing to it is a plain store: no system call.
@@ -37,7 +39,7 @@ uint32_t granite_capture_next_breadcrumb(void);
 void granite_capture_set_python(uint64_t runtime_address, uint32_t version_hex);
 
 /// Captures all threads now and goes on: the drop-site road. May be called from any thread, not from a signal handler. Blocks for
-/// some milliseconds; other threads are parked meanwhile. Strings are truncated to the page's fields; NULL is the empty string.
+/// some milliseconds; other threads are parked meanwhile, and their nanosleep, poll or epoll_wait may end early with EINTR. Strings are truncated to the page's fields; NULL is the empty string.
 /// Returns false if it was only counted (level off, a capture is running, or the rate limit).
 bool granite_capture_now(uint32_t kind, const char *_Nullable subject, const char *_Nullable message, uint32_t owner_tid,
                          const char *_Nullable owner_name, uint64_t created_ns, const uint64_t *_Nullable creation_frames,

@@ -37,6 +37,8 @@ void granite_probe_forbid_queued_signals(void);
 int granite_probe_deaf_thread(void);
 /// Starts a thread that stays inside a dl_iterate_phdr callback; returns once it is there.
 int granite_probe_hold_dl_iterate_phdr(void);
+/// Starts a thread that blocks all but SIGSEGV by the system call itself, and reads address 0 once `*word` is not 0.
+int granite_probe_fault_when_set(const uint64_t *_Nonnull word);
 /// Two threads fault at the same moment.
 int granite_probe_two_at_once(void);
 /// Makes part of the page unwritable, so that the capture faults itself.
