@@ -30,7 +30,8 @@ struct PythonHost {
     var pid: pid_t { command.pid }
 
     init(_ python: PythonInstallation, _ scenario: String, threads: Int = 1) async throws {
-        let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("PythonFixtures/host.py")
+        let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent(
+            "PythonFixtures/host.py")
         let command = try Command(python.executable, ["-I", "-B", script.path, scenario, String(threads)])
         let told = await Command.eventually(limit: 60) { command.standardOutput.hasSuffix("\n") || !command.isRunning }
         try #require(told && command.isRunning, "host.py \(scenario): \(command.standardError)")
@@ -51,7 +52,8 @@ struct PythonHost {
     }
 
     func read(from memory: (any RemoteMemory)? = nil) throws -> PythonSnapshot {
-        try PythonStackReader(runtime: truth.runtime, versionHex: truth.version).read(from: memory ?? ProcessMemory(pid: pid))
+        try PythonStackReader(runtime: truth.runtime, versionHex: truth.version).read(
+            from: memory ?? ProcessMemory(pid: pid))
     }
 
     /// Ends the process; call it last, or the next test has less of the machine.

@@ -3,7 +3,8 @@ import Testing
 
 @testable import GraniteCollector
 
-/// A crashed process may hold anything where Python's structures were. The reader must end, within its bounds, and not trap.
+/// A crashed process may hold anything where Python's structures were. The reader must end, within its bounds, and not
+/// trap.
 @Suite(.timeLimit(.minutes(5)))
 struct PythonHostileMemoryTests {
     @Test(.enabled(if: !PythonInstallation.all.isEmpty), arguments: PythonInstallation.oneOfEach)
@@ -48,7 +49,10 @@ struct PythonHostileMemoryTests {
         let interpreter: UInt64 = try #require(pages.integer(at: state &+ UInt64(layout.threadInterpreter)))
         let interpreters = DamagedMemory(recorder.pages, seed: nil)
         interpreters.set(interpreter, at: interpreter &+ UInt64(layout.interpreterNext))
-        #expect(try host.read(from: interpreters).problems.contains { $0.hasPrefix("Python's list of interpreters is damaged") })
+        #expect(
+            try host.read(from: interpreters).problems.contains {
+                $0.hasPrefix("Python's list of interpreters is damaged")
+            })
         // The innermost frame's caller is itself.
         let walk = PythonFrameWalk(threads: [thread(state)], layout: layout, pages: pages)
         #expect(walk.stacks[0].frames.count > 15)
@@ -92,7 +96,9 @@ struct PythonHostileMemoryTests {
 
     @Test func charactersOfEveryWidthAreDecoded() throws {
         func decode(_ kind: UInt32, _ bytes: [UInt8]) -> String? {
-            PythonText(object: 0x1000, length: UInt64(bytes.count) / UInt64(kind), state: kind << 2 | 1 << 5, layout: .python312)?
+            PythonText(
+                object: 0x1000, length: UInt64(bytes.count) / UInt64(kind), state: kind << 2 | 1 << 5,
+                layout: .python312)?
                 .decode(bytes)
         }
         #expect(decode(1, [0x6E, 0xEF]) == "nï")
@@ -109,9 +115,12 @@ struct PythonHostileMemoryTests {
         #expect(snapshot.threads.count <= PythonThreadList.maxThreads)
         #expect(snapshot.threads.allSatisfy { $0.frames.count <= PythonFrameWalk.maxFramesPerThread })
         #expect(snapshot.threads.map(\.frames.count).reduce(0, +) <= PythonFrameWalk.maxFrames)
-        #expect(snapshot.threads.flatMap(\.frames).allSatisfy { $0.name.unicodeScalars.count <= 4097 && $0.file.unicodeScalars.count <= 4097 })
+        #expect(
+            snapshot.threads.flatMap(\.frames).allSatisfy {
+                $0.name.unicodeScalars.count <= 4097 && $0.file.unicodeScalars.count <= 4097
+            })
         #expect(snapshot.roundTrips <= RemotePages.maxPages)
-        #expect(snapshot.problems.count <= 16 + 1024 + 64)
+        #expect(snapshot.problems.count <= 16 + 1024 + 3 * 64)
     }
 }
 
@@ -142,7 +151,8 @@ private final class DamagedMemory: RemoteMemory {
         // From a few words in all to one in thirty.
         let count = addresses.count * [1, 2, 4, 16][Int(seed % 4)]
         for _ in 0..<count {
-            let address = addresses.randomElement(using: &generator)! + UInt64.random(in: 0..<512, using: &generator) * 8
+            let address =
+                addresses.randomElement(using: &generator)! + UInt64.random(in: 0..<512, using: &generator) * 8
             let old = word(at: address) ?? 0
             let new: UInt64 =
                 switch Int.random(in: 0..<6, using: &generator) {
@@ -152,7 +162,9 @@ private final class DamagedMemory: RemoteMemory {
                 case 3: UInt64.random(in: 0..<1 << 20, using: &generator)
                 case 4: old &+ UInt64.random(in: 0..<64, using: &generator) &* 8
                 default:
-                    word(at: addresses.randomElement(using: &generator)! + UInt64.random(in: 0..<512, using: &generator) * 8) ?? 1
+                    word(
+                        at: addresses.randomElement(using: &generator)! + UInt64.random(in: 0..<512, using: &generator)
+                            * 8) ?? 1
                 }
             set(new, at: address)
         }
@@ -161,20 +173,26 @@ private final class DamagedMemory: RemoteMemory {
     func set(_ value: UInt64, at address: UInt64) {
         let page = address & ~4095
         guard pages[page] != nil else { return }
-        withUnsafeBytes(of: value) { for (index, byte) in $0.enumerated() { pages[page]![Int(address - page) + index] = byte } }
+        withUnsafeBytes(of: value) {
+            for (index, byte) in $0.enumerated() { pages[page]![Int(address - page) + index] = byte }
+        }
     }
 
     func innermostFrame(of state: UInt64, _ layout: PythonLayout) -> UInt64? {
         let pages = RemotePages(self)
         if let offset = layout.threadFrame { return pages.integer(at: state &+ UInt64(offset)) }
-        guard let offset = layout.threadCFrame, let cframe: UInt64 = pages.integer(at: state &+ UInt64(offset)) else { return nil }
+        guard let offset = layout.threadCFrame, let cframe: UInt64 = pages.integer(at: state &+ UInt64(offset)) else {
+            return nil
+        }
         return pages.integer(at: cframe &+ UInt64(layout.cframeFrame ?? 0))
     }
 
     func read(_ ranges: [MemoryRange]) -> [[UInt8]?] {
         ranges.map { range in
             let page = range.address & ~4095
-            guard let bytes = pages[page], range.length >= 0, Int(range.address - page) + range.length <= 4096 else { return nil }
+            guard let bytes = pages[page], range.length >= 0, Int(range.address - page) + range.length <= 4096 else {
+                return nil
+            }
             return Array(bytes[Int(range.address - page)..<Int(range.address - page) + range.length])
         }
     }
@@ -184,7 +202,8 @@ private final class DamagedMemory: RemoteMemory {
 private final class EndlessMemory: RemoteMemory {
     func read(_ ranges: [MemoryRange]) -> [[UInt8]?] {
         ranges.map { range in
-            // 4 MiB for each thread, all below 4 GiB: a frame's flags lie in the upper half of a pointer and must stay small.
+            // 4 MiB for each thread, all below 4 GiB: a frame's flags lie in the upper half of a pointer and must stay
+            // small.
             let next = range.address & ~0x3F_FFFF | (range.address + 4096) & 0x3F_FFFF
             return [[UInt8]](repeating: withUnsafeBytes(of: next) { Array($0) }, count: range.length / 8).flatMap { $0 }
         }

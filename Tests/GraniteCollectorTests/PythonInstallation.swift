@@ -14,7 +14,8 @@ struct PythonInstallation: Sendable, CustomTestStringConvertible {
 
     /// 3.9 to 3.13, from PATH, pyenv and /usr.
     static let all: [PythonInstallation] = {
-        var folders = (Foundation.ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":").map(String.init)
+        var folders = (Foundation.ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":").map(
+            String.init)
         let versions = FileManager.default.homeDirectoryForCurrentUser.appendingPathComponent(".pyenv/versions")
         for name in ((try? FileManager.default.contentsOfDirectory(atPath: versions.path)) ?? []).sorted() {
             folders.append(versions.appendingPathComponent(name).appendingPathComponent("bin").path)
@@ -24,7 +25,9 @@ struct PythonInstallation: Sendable, CustomTestStringConvertible {
         for folder in folders {
             for minor in 9...13 {
                 let candidate = URL(fileURLWithPath: folder).appendingPathComponent("python3.\(minor)")
-                guard FileManager.default.isExecutableFile(atPath: candidate.path), let python = asked(candidate) else { continue }
+                guard FileManager.default.isExecutableFile(atPath: candidate.path), let python = asked(candidate) else {
+                    continue
+                }
                 found[python.executable.path] = python
             }
         }

@@ -12,14 +12,16 @@ struct PythonLayoutTests {
     @Test(.enabled(if: !PythonInstallation.all.isEmpty), arguments: PythonInstallation.all)
     func rowIsWhatTheHeadersSay(_ python: PythonInstallation) async throws {
         let asked = try await Command.run(
-            python.executable, ["-c", "import sysconfig; print(sysconfig.get_path('include') + '/internal/pycore_runtime.h')"])
+            python.executable,
+            ["-c", "import sysconfig; print(sysconfig.get_path('include') + '/internal/pycore_runtime.h')"])
         let header = asked.output.trimmingCharacters(in: .whitespacesAndNewlines)
         guard FileManager.default.fileExists(atPath: header) else { return }  // Debian without python3-dev
         let generated = try await Command.run(
             Self.sources.appendingPathComponent("generate-layouts/generate.sh"), ["--rows", python.executable.path])
         #expect(generated.ending == .code(0), "\(generated.errors)")
         #expect(generated.output.contains("static let python3\(python.minor) = PythonLayout("))
-        let table = try String(contentsOf: Self.sources.appendingPathComponent("PythonLayout+table.swift"), encoding: .utf8)
+        let table = try String(
+            contentsOf: Self.sources.appendingPathComponent("PythonLayout+table.swift"), encoding: .utf8)
         #expect(table.contains(generated.output), "generated:\n\(generated.output)")
     }
 
@@ -58,7 +60,9 @@ struct PythonLayoutTests {
         }
         expect(.notARuntime, Self.debugOffsets(version: 0x030D_01F0), 0x030D_02F0)
         expect(.notARuntime, [UInt8](repeating: 0, count: offsets.size), 0x030D_02F0)
-        for count in 0..<offsets.size { expect(.notARuntime, Array(Self.debugOffsets(version: 0x030D_02F0).prefix(count)), 0x030D_02F0) }
+        for count in 0..<offsets.size {
+            expect(.notARuntime, Array(Self.debugOffsets(version: 0x030D_02F0).prefix(count)), 0x030D_02F0)
+        }
     }
 
     private func expect(_ code: PythonReadError.Code, _ bytes: [UInt8], _ versionHex: UInt32) {
@@ -80,6 +84,8 @@ struct PythonLayoutTests {
     }
 
     private static func put(_ value: UInt64, at position: Int, in bytes: inout [UInt8]) {
-        withUnsafeBytes(of: value.littleEndian) { for (index, byte) in $0.enumerated() { bytes[position + index] = byte } }
+        withUnsafeBytes(of: value.littleEndian) {
+            for (index, byte) in $0.enumerated() { bytes[position + index] = byte }
+        }
     }
 }

@@ -2,7 +2,8 @@ import Testing
 
 @testable import GraniteCollector
 
-/// The tables are what the compilers of 3.9, 3.10 and 3.11 made; every lookup that a real stack needs is in PythonStackReaderTests.
+/// The tables are what the compilers of 3.9, 3.10 and 3.11 made; every lookup that a real stack needs is in
+/// PythonStackReaderTests.
 struct PythonLineTableTests {
     @Test func lnotabAddsPairsUpToTheInstruction() {
         // 0-5 line 10, 6-9 line 11, 10-… line 8
@@ -32,13 +33,17 @@ struct PythonLineTableTests {
     @Test func anyBytesEndInOnePass() {
         var generator = SeededGenerator(seed: 1)
         for _ in 0..<2000 {
-            let bytes = (0..<Int.random(in: 0...40, using: &generator)).map { _ in UInt8.random(in: 0...255, using: &generator) }
+            let bytes = (0..<Int.random(in: 0...40, using: &generator)).map { _ in
+                UInt8.random(in: 0...255, using: &generator)
+            }
             for format in [PythonLineTable.Format.lnotab, .linetable, .locations] {
-                let table = PythonLineTable(format: format, bytes: bytes, firstLine: .random(in: 0...Int(Int32.max), using: &generator))
+                let table = PythonLineTable(
+                    format: format, bytes: bytes, firstLine: .random(in: 0...Int(Int32.max), using: &generator))
                 for instruction in [-2, 0, 1, 17, 600, Int.max] { _ = table.line(of: instruction) }
             }
         }
-        let endless = PythonLineTable(format: .locations, bytes: Array(repeating: 0xE8 | 0x7F, count: 100_000), firstLine: 1)
+        let endless = PythonLineTable(
+            format: .locations, bytes: Array(repeating: 0xE8 | 0x7F, count: 100_000), firstLine: 1)
         #expect(endless.line(of: .max) == nil)
     }
 }

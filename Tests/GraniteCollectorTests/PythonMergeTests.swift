@@ -9,16 +9,20 @@ struct PythonMergeTests {
         let merged = mergePythonFrames(
             native: native("strlen", "z_get", eval, "_PyEval_Vector", "ffi_call", eval, "main"),
             python: [python("string_at"), python("crash", ends: true), python("view"), python("app"), .shimForTests])
-        #expect(names(merged.frames) == [
-            "strlen", "z_get", "py string_at", "py crash", eval, "_PyEval_Vector", "ffi_call", "py view", "py app", eval, "main",
-        ])
+        #expect(
+            names(merged.frames) == [
+                "strlen", "z_get", "py string_at", "py crash", eval, "_PyEval_Vector", "ffi_call", "py view", "py app",
+                eval, "main",
+            ])
         #expect(merged.unmerged == nil)
         #expect(merged.note == nil)
         #expect(merged.frames.compactMap(\.index) == Array(0..<11))
     }
 
     @Test func partsOfTheLoopThatTheCompilerMovedCount() {
-        for name in ["_PyEval_EvalFrameDefault.cold", "_PyEval_EvalFrameDefault.cold.123", "_PyEval_EvalFrameDefault.lto_priv.0"] {
+        for name in [
+            "_PyEval_EvalFrameDefault.cold", "_PyEval_EvalFrameDefault.cold.123", "_PyEval_EvalFrameDefault.lto_priv.0",
+        ] {
             let merged = mergePythonFrames(native: native("f", name, "main"), python: [python("a", ends: true)])
             #expect(names(merged.frames) == ["f", "py a", name, "main"])
         }
@@ -54,8 +58,9 @@ struct PythonMergeTests {
             #expect(names(merged.unmerged ?? []) == frames.map { "py \($0.name)" })
             #expect(merged.note?.hasPrefix("Python frames are listed apart: ") == true)
         }
-        #expect(mergePythonFrames(native: stack, python: []).note
-            == "Python frames are listed apart: 0 runs of Python frames, but 1 native interpreter loop.")
+        #expect(
+            mergePythonFrames(native: stack, python: []).note
+                == "Python frames are listed apart: 0 runs of Python frames, but 1 native interpreter loop.")
     }
 
     @Test func aThreadWithoutPythonIsUntouched() {
@@ -69,17 +74,24 @@ struct PythonMergeTests {
         let merged = mergePythonFrames(native: native("f", eval, "g"), python: frames, nativeTruncated: true)
         #expect(names(merged.frames) == ["f", "py a", eval, "g", "py b", "py c"])
         #expect(merged.note != nil)
-        // Interrupted in the loop itself: whether the innermost frame is linked already cannot be told, not even by equal counts.
-        #expect(mergePythonFrames(native: native(eval, "g"), python: frames, nativeTruncated: true).unmerged?.count == 3)
-        #expect(mergePythonFrames(native: native(eval, eval, eval), python: frames, nativeTruncated: true).unmerged?.count == 3)
+        // Interrupted in the loop itself: whether the innermost frame is linked already cannot be told, not even by
+        // equal counts.
+        #expect(
+            mergePythonFrames(native: native(eval, "g"), python: frames, nativeTruncated: true).unmerged?.count == 3)
+        #expect(
+            mergePythonFrames(native: native(eval, eval, eval), python: frames, nativeTruncated: true).unmerged?.count
+                == 3)
     }
 
     /// As in a stack overflow at the loop's first push, or a dump of a thread that is just returning.
     @Test func aLoopThatHasNotLinkedItsFrameGetsNone() {
         let merged = mergePythonFrames(native: native(eval, "f", eval, "main"), python: [python("a", ends: true)])
         #expect(names(merged.frames) == [eval, "f", "py a", eval, "main"])
-        #expect(merged.note == "The innermost interpreter loop was entering or leaving a function and had no Python frame.")
-        #expect(mergePythonFrames(native: native("g", eval, "f", eval), python: [python("a", ends: true)]).unmerged?.count == 1)
+        #expect(
+            merged.note == "The innermost interpreter loop was entering or leaving a function and had no Python frame.")
+        #expect(
+            mergePythonFrames(native: native("g", eval, "f", eval), python: [python("a", ends: true)]).unmerged?.count
+                == 1)
     }
 
     @Test func aLoopInlinedIntoItsOwnPartCountsOnce() {
@@ -90,7 +102,9 @@ struct PythonMergeTests {
 
     @Test func theInterpretersOwnFramesAreNotTheApplications() {
         var stack = native("f", eval, "_PyEval_Vector", "main")
-        for (index, module) in ["/app/ext.so", "/lib/libpython3.11.so.1.0", "/lib/libpython3.11.so.1.0", "/app/granite"].enumerated() {
+        for (index, module) in [
+            "/app/ext.so", "/lib/libpython3.11.so.1.0", "/lib/libpython3.11.so.1.0", "/app/granite",
+        ].enumerated() {
             stack[index].module = module
         }
         let merged = mergePythonFrames(native: stack, python: [python("a", ends: true)])
@@ -99,7 +113,8 @@ struct PythonMergeTests {
 
     @Test func cutPythonFramesLeaveOuterLoopsEmpty() {
         let merged = mergePythonFrames(
-            native: native("f", eval, "g", eval, "h", eval), python: [python("a", ends: true), python("b")], pythonTruncated: true)
+            native: native("f", eval, "g", eval, "h", eval), python: [python("a", ends: true), python("b")],
+            pythonTruncated: true)
         #expect(names(merged.frames) == ["f", "py a", eval, "g", "py b", eval, "h", eval])
         #expect(merged.note != nil)
     }
@@ -109,7 +124,8 @@ struct PythonMergeTests {
         var generator = SeededGenerator(seed: 7)
         for round in 0..<2000 {
             let stack = native(
-                (0..<Int.random(in: 0...12, using: &generator)).map { Bool.random(using: &generator) ? eval : "f\($0)" })
+                (0..<Int.random(in: 0...12, using: &generator)).map { Bool.random(using: &generator) ? eval : "f\($0)" }
+            )
             let frames = (0..<Int.random(in: 0...8, using: &generator)).map { number -> PythonFrame in
                 Int.random(in: 0...4, using: &generator) == 0
                     ? .shimForTests : python("p\(number)", ends: Bool.random(using: &generator))
@@ -125,7 +141,8 @@ struct PythonMergeTests {
 
     /// Native stacks of the stopped process by elfutils, Python frames by our reader: together nothing is left over.
     @Test(
-        .enabled(if: FileManager.default.isExecutableFile(atPath: "/usr/bin/eu-stack"), "needs elfutils"), .timeLimit(.minutes(5)),
+        .enabled(if: FileManager.default.isExecutableFile(atPath: "/usr/bin/eu-stack"), "needs elfutils"),
+        .timeLimit(.minutes(5)),
         arguments: PythonInstallation.all, ["nest", "coroutines", "dropped", "collecting", "text"])
     func realStacksMergeCompletely(_ python: PythonInstallation, scenario: String) async throws {
         let host = try await PythonHost(python, scenario, threads: scenario == "collecting" ? 1 : 4)
@@ -135,7 +152,9 @@ struct PythonMergeTests {
             let thread = try #require(snapshot.threads.first { $0.threadID == truth.ident })
             let stack = try #require(stacks[truth.native])
             let merged = mergePythonFrames(native: stack, python: thread.frames)
-            #expect(merged.unmerged == nil, "\(merged.note ?? "")\n\(names(merged.frames))\n\(names(merged.unmerged ?? []))")
+            #expect(
+                merged.unmerged == nil, "\(merged.note ?? "")\n\(names(merged.frames))\n\(names(merged.unmerged ?? []))"
+            )
             #expect(merged.note == nil)
             #expect(names(merged.frames.filter { $0.kind == .native }) == names(stack))
             let pythonNames = truth.expected.map { "py \($0.name)" }
@@ -154,7 +173,8 @@ struct PythonMergeTests {
 
     /// Stopped at any instruction, not only in a system call: frames are whole, and a mismatch is rare and told.
     @Test(
-        .enabled(if: FileManager.default.isExecutableFile(atPath: "/usr/bin/eu-stack"), "needs elfutils"), .timeLimit(.minutes(5)),
+        .enabled(if: FileManager.default.isExecutableFile(atPath: "/usr/bin/eu-stack"), "needs elfutils"),
+        .timeLimit(.minutes(5)),
         arguments: PythonInstallation.oneOfEach)
     func threadsStoppedAnywhereAreReadAndMerged(_ python: PythonInstallation) async throws {
         let host = try await PythonHost(python, "busy")

@@ -1,4 +1,5 @@
-// Defines how code objects become names and line tables: all of a process's at once, each once, and none that is not proved to be one.
+// Defines how code objects become names and line tables: all of a process's at once, each once, and none that is not
+// proved to be one.
 
 /// A function as its code object describes it.
 struct PythonCode: Sendable {
@@ -11,7 +12,8 @@ struct PythonCode: Sendable {
     var isTrampoline: Bool
 }
 
-/// Reads code objects in four batches: the objects, their strings' headers and types, the characters, the types of those.
+/// Reads code objects in four batches: the objects, their strings' headers and types, the characters, the types of
+/// those.
 struct PythonCodeReader {
     static let maxCodes = 16384
     static let maxLineTableBytes = 1 << 20
@@ -37,7 +39,9 @@ struct PythonCodeReader {
         learnTypes(of: Array(addresses))
         let parts = addresses.filter { isType("code", $0) }.compactMap(readParts)
         pages.fetch(
-            parts.flatMap { [$0.file, $0.name, $0.lineTable] }.map { MemoryRange(address: $0, length: layout.textHeaderBytes) })
+            parts.flatMap { [$0.file, $0.name, $0.lineTable] }.map {
+                MemoryRange(address: $0, length: layout.textHeaderBytes)
+            })
         learnTypes(of: parts.flatMap { [$0.file, $0.name, $0.lineTable] })
 
         var texts: [UInt64: PythonText] = [:]
@@ -50,7 +54,8 @@ struct PythonCodeReader {
                 if tableBytes <= Self.maxTotalLineTableBytes { tables[part.lineTable] = range }
             }
         }
-        pages.fetch(texts.values.map { MemoryRange(address: $0.data, length: $0.count * $0.width) } + Array(tables.values))
+        pages.fetch(
+            texts.values.map { MemoryRange(address: $0.data, length: $0.count * $0.width) } + Array(tables.values))
         let strings = texts.compactMapValues { text in
             text.count == 0 ? "" : pages.bytes(at: text.data, count: text.count * text.width).map(text.decode)
         }
@@ -58,7 +63,9 @@ struct PythonCodeReader {
         var codes: [UInt64: PythonCode] = [:]
         for part in parts {
             guard let file = strings[part.file], let name = strings[part.name] else { continue }
-            let table = tables[part.lineTable].flatMap { $0.length == 0 ? [] : pages.bytes(at: $0.address, count: $0.length) }
+            let table = tables[part.lineTable].flatMap {
+                $0.length == 0 ? [] : pages.bytes(at: $0.address, count: $0.length)
+            }
             codes[part.code] = PythonCode(
                 file: file, name: name,
                 lines: table.map { PythonLineTable(format: layout.lineTable, bytes: $0, firstLine: part.firstLine) },
@@ -86,7 +93,8 @@ struct PythonCodeReader {
         else { return nil }
         var parts = Parts(code: code, file: file, name: name, lineTable: lineTable, firstLine: Int(firstLine))
         if layout.codeInstructions != nil {
-            guard let units: Int64 = pages.integer(at: code &+ UInt64(layout.objectSize)), (1..<1 << 30).contains(units) else { return nil }
+            guard let units: Int64 = pages.integer(at: code &+ UInt64(layout.objectSize)), (1..<1 << 30).contains(units)
+            else { return nil }
             parts.instructionBytes = Int(units) * 2
         }
         return parts
@@ -110,7 +118,8 @@ struct PythonCodeReader {
     private mutating func learnTypes(of objects: [UInt64]) {
         var new: Set<UInt64> = []
         for object in objects {
-            guard let type: UInt64 = pages.integer(at: object &+ UInt64(layout.objectType)), typeNames[type] == nil else { continue }
+            guard let type: UInt64 = pages.integer(at: object &+ UInt64(layout.objectType)), typeNames[type] == nil
+            else { continue }
             if typeNames.count + new.count < Self.maxTypes { new.insert(type) }
         }
         pages.fetch(new.map { MemoryRange(address: $0 &+ UInt64(layout.typeName), length: 8) })
@@ -124,7 +133,8 @@ struct PythonCodeReader {
     }
 
     private func isType(_ name: String, _ object: UInt64) -> Bool {
-        guard let type: UInt64 = pages.integer(at: object &+ UInt64(layout.objectType)), let known = typeNames[type] else { return false }
+        guard let type: UInt64 = pages.integer(at: object &+ UInt64(layout.objectType)), let known = typeNames[type]
+        else { return false }
         return known == name
     }
 }

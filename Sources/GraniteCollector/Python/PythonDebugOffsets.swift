@@ -1,6 +1,8 @@
-// Defines how CPython 3.13 tells its own layout, so that a patch release or a vendor's build that moved a field is still read right.
+// Defines how CPython 3.13 tells its own layout, so that a patch release or a vendor's build that moved a field is
+// still read right.
 
-/// Positions in `_Py_DebugOffsets`, the structure at the start of `_PyRuntime` (pycore_runtime.h), each of a 64 bit offset.
+/// Positions in `_Py_DebugOffsets`, the structure at the start of `_PyRuntime` (pycore_runtime.h), each of a 64 bit
+/// offset.
 struct PythonDebugOffsets: Equatable, Sendable {
     var version: Int
     var freeThreaded: Int
@@ -45,16 +47,19 @@ struct PythonDebugOffsets: Equatable, Sendable {
     /// The row of the same minor version, with every offset that the interpreter itself tells.
     func layout(told bytes: [UInt8], versionHex: UInt32, row: PythonLayout) throws(PythonReadError) -> PythonLayout {
         guard bytes.count >= size, bytes.prefix(8).elementsEqual(Self.cookie) else {
-            throw PythonReadError(.notARuntime, "The address that the worker gave for Python's runtime holds something else.")
+            throw PythonReadError(
+                .notARuntime, "The address that the worker gave for Python's runtime holds something else.")
         }
         func word(_ position: Int) -> UInt64 {
             bytes.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: position, as: UInt64.self) }
         }
         guard word(version) == UInt64(versionHex) else {
-            throw PythonReadError(.notARuntime, "Python's runtime says another version than the worker did when it started.")
+            throw PythonReadError(
+                .notARuntime, "Python's runtime says another version than the worker did when it started.")
         }
         guard word(freeThreaded) == 0 else {
-            throw PythonReadError(.freeThreaded, "The worker runs a free-threaded Python; its frames cannot be read yet.")
+            throw PythonReadError(
+                .freeThreaded, "The worker runs a free-threaded Python; its frames cannot be read yet.")
         }
         let firstOffset = freeThreaded + 8
         guard stride(from: firstOffset, to: size, by: 8).allSatisfy({ word($0) < Self.maxOffset }),

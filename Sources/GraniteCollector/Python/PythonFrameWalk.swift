@@ -1,5 +1,5 @@
-// Defines the walk over the frames of all threads: level by level, so that a round trip serves every thread, and without names, so
-// that what must be read while the worker is held comes first.
+// Defines the walk over the frames of all threads: level by level, so that a round trip serves every thread, and
+// without names, so that what must be read while the worker is held comes first.
 
 /// The frames of every thread, as addresses.
 struct PythonFrameWalk {
@@ -44,7 +44,9 @@ struct PythonFrameWalk {
         if let threadFrame = layout.threadFrame {
             return threads.map { pages.integer(at: $0.state &+ UInt64(threadFrame)) }
         }
-        guard let threadCFrame = layout.threadCFrame, let cframeFrame = layout.cframeFrame else { return threads.map { _ in nil } }
+        guard let threadCFrame = layout.threadCFrame, let cframeFrame = layout.cframeFrame else {
+            return threads.map { _ in nil }
+        }
         let cframes: [UInt64?] = threads.map { pages.integer(at: $0.state &+ UInt64(threadCFrame)) }
         pages.fetch(cframes.compactMap { $0.map { MemoryRange(address: $0 &+ UInt64(cframeFrame), length: 8) } })
         return cframes.map { $0.flatMap { $0 == 0 ? 0 : pages.integer(at: $0 &+ UInt64(cframeFrame)) } }
@@ -86,7 +88,9 @@ struct PythonFrameWalk {
 
     private mutating func end(_ thread: Int, _ what: String) {
         stacks[thread].truncated = true
-        if problems.count < 16 { problems.append("The Python frames of one thread \(what) (after \(stacks[thread].frames.count)).") }
+        if problems.count < 16 {
+            problems.append("The Python frames of one thread \(what) (after \(stacks[thread].frames.count)).")
+        }
     }
 
     private func read(_ frame: UInt64) -> (frame: RawFrame, previous: UInt64)? {
@@ -95,7 +99,9 @@ struct PythonFrameWalk {
         else { return nil }
 
         if let offset = layout.frameOwner {
-            guard let owner: UInt8 = pages.integer(at: frame &+ UInt64(offset)), owner <= Self.ownedByCStack else { return nil }
+            guard let owner: UInt8 = pages.integer(at: frame &+ UInt64(offset)), owner <= Self.ownedByCStack else {
+                return nil
+            }
             if owner == Self.ownedByCStack {
                 return (RawFrame(code: 0, instruction: nil, endsNativeEval: true, isShim: true), previous)
             }
@@ -120,7 +126,9 @@ struct PythonFrameWalk {
             let offset = Int64(bitPattern: pointer &- code &- UInt64(codeInstructions))
             return (-2..<1 << 30).contains(offset) ? Int(offset) : nil
         }
-        guard let index: Int32 = pages.integer(at: frame &+ UInt64(layout.frameInstruction)), index >= -1 else { return nil }
+        guard let index: Int32 = pages.integer(at: frame &+ UInt64(layout.frameInstruction)), index >= -1 else {
+            return nil
+        }
         return layout.minor >= 10 ? Int(index) * 2 : Int(index)
     }
 }

@@ -1,4 +1,5 @@
-// Defines where one minor version of CPython keeps what the reader needs. The rows are generated (generate-layouts/), the meaning is here.
+// Defines where one minor version of CPython keeps what the reader needs. The rows are generated (generate-layouts/),
+// the meaning is here.
 
 /// Offsets in bytes, each from the start of the structure that it is named after. nil: this version has no such field.
 struct PythonLayout: Equatable, Sendable {
@@ -64,7 +65,8 @@ struct PythonLayout: Equatable, Sendable {
 
     /// The layout of a release; nil for a version that nobody has checked. Alphas and betas differ from their release.
     static func known(versionHex: UInt32) -> PythonLayout? {
-        // PY_VERSION_HEX, C API manual "API and ABI Versioning": 0xMMmmppLS, L being 0xA alpha, 0xB beta, 0xC candidate, 0xF final.
+        // PY_VERSION_HEX, C API manual "API and ABI Versioning": 0xMMmmppLS, L being 0xA alpha, 0xB beta, 0xC
+        // candidate, 0xF final.
         guard versionHex >> 24 == 3, versionHex >> 4 & 0xF >= 0xC else { return nil }
         let minor = Int(versionHex >> 16 & 0xFF)
         return supported.first { $0.minor == minor }

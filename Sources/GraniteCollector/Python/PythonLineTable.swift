@@ -1,4 +1,5 @@
-// Defines how an instruction of a code object becomes a source line, in the three encodings that CPython 3.9 to 3.13 use.
+// Defines how an instruction of a code object becomes a source line, in the three encodings that CPython 3.9 to 3.13
+// use.
 
 /// A code object's line table: foreign bytes, whatever their content a lookup ends after one pass.
 struct PythonLineTable: Equatable, Sendable {

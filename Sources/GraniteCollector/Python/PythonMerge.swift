@@ -12,11 +12,13 @@ package struct MergedStack: Equatable, Sendable {
     package var note: String?
 }
 
-/// Native frames (innermost first, with symbols, inlined ones before the frame they are inlined into) and the Python frames of the same
-/// thread → one stack. No frame is dropped and each side keeps its order; on any mismatch both sides stay as they are.
+/// Native frames (innermost first, with symbols, inlined ones before the frame they are inlined into) and the Python
+/// frames of the same thread → one stack. No frame is dropped and each side keeps its order; on any mismatch both sides
+/// stay as they are.
 ///
-/// Each C activation of `_PyEval_EvalFrameDefault` runs the Python frames up to and including the next that `endsNativeEval`; they
-/// are put on its inner side. `nativeTruncated`: the native walk ended early. `pythonTruncated`: there are more Python frames.
+/// Each C activation of `_PyEval_EvalFrameDefault` runs the Python frames up to and including the next that
+/// `endsNativeEval`; they are put on its inner side. `nativeTruncated`: the native walk ended early. `pythonTruncated`:
+/// there are more Python frames.
 package func mergePythonFrames(
     native: [Frame], python: [PythonFrame], nativeTruncated: Bool = false, pythonTruncated: Bool = false
 ) -> MergedStack {
@@ -25,11 +27,13 @@ package func mergePythonFrames(
     if loops.isEmpty && runs.isEmpty { return MergedStack(frames: native) }
     switch MergePlan(
         loops: loops.count, runs: runs.count, startsInLoop: startsInLoop(native, loops),
-        endsInRun: python.last.map { !$0.endsNativeEval } ?? false, nativeTruncated: nativeTruncated, pythonTruncated: pythonTruncated)
+        endsInRun: python.last.map { !$0.endsNativeEval } ?? false, nativeTruncated: nativeTruncated,
+        pythonTruncated: pythonTruncated)
     {
     case .apart(let why):
         return MergedStack(
-            frames: native, unmerged: python.filter { !$0.isShim }.map(frame), note: "Python frames are listed apart: \(why).")
+            frames: native, unmerged: python.filter { !$0.isShim }.map(frame),
+            note: "Python frames are listed apart: \(why).")
     case .merge(let skippedLoops, let note):
         return MergedStack(frames: merged(native, Array(loops.dropFirst(skippedLoops)), runs), note: note)
     }
@@ -47,19 +51,23 @@ private enum MergePlan {
         if endsInRun && !pythonTruncated {
             self = .apart("the outermost one does not end the interpreter loop that runs it")
         } else if startsInLoop && (nativeTruncated || pythonTruncated) {
-            // A thread that was interrupted in the loop itself may not have linked its newest frame yet, or have unlinked it already.
-            // With both stacks whole the counts tell; with one cut nothing does.
+            // A thread that was interrupted in the loop itself may not have linked its newest frame yet, or have
+            // unlinked it already. With both stacks whole the counts tell; with one cut nothing does.
             self = .apart("it cannot be told whether the innermost interpreter loop had linked its frame")
         } else if runs == loops {
             self = .merge(skippedLoops: 0, note: nil)
         } else if startsInLoop && runs + 1 == loops {
             // All loops but the innermost have called something, so their frames are linked: it can be no other.
-            self = .merge(skippedLoops: 1, note: "The innermost interpreter loop was entering or leaving a function and had no Python frame.")
+            self = .merge(
+                skippedLoops: 1,
+                note: "The innermost interpreter loop was entering or leaving a function and had no Python frame.")
         } else if runs > loops && nativeTruncated {
             self = .merge(
-                skippedLoops: 0, note: "The native stack ends early: the outermost Python frames have no native frames between them.")
+                skippedLoops: 0,
+                note: "The native stack ends early: the outermost Python frames have no native frames between them.")
         } else if runs < loops && pythonTruncated {
-            self = .merge(skippedLoops: 0, note: "The Python frames of the outermost native interpreter loops could not be read.")
+            self = .merge(
+                skippedLoops: 0, note: "The Python frames of the outermost native interpreter loops could not be read.")
         } else {
             self = .apart(counts)
         }
@@ -93,7 +101,8 @@ private func pythonRuns(_ python: [PythonFrame]) -> [[PythonFrame]] {
     return runs
 }
 
-/// Indices of the frames that are an interpreter loop: at most one in a frame and what is inlined into it, the outermost.
+/// Indices of the frames that are an interpreter loop: at most one in a frame and what is inlined into it, the
+/// outermost.
 private func interpreterLoops(_ native: [Frame]) -> [Int] {
     var loops: [Int] = []
     var ofThisFrame: Int?
@@ -113,7 +122,8 @@ private func startsInLoop(_ native: [Frame], _ loops: [Int]) -> Bool {
     return native[..<first].allSatisfy { $0.inlined == true }
 }
 
-/// GCC splits rarely run parts off into `NAME.cold`, and adds `.part.0`, `.constprop.0`, `.lto_priv.0` and the like to other copies.
+/// GCC splits rarely run parts off into `NAME.cold`, and adds `.part.0`, `.constprop.0`, `.lto_priv.0` and the like to
+/// other copies.
 private func isInterpreterLoop(_ frame: Frame) -> Bool {
     guard frame.kind == .native else { return false }
     return [frame.symbol, frame.rawSymbol].contains { symbol in

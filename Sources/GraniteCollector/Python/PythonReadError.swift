@@ -1,4 +1,5 @@
-// Defines why a worker's Python frames could not be read at all. What is only partly readable is a problem in the snapshot instead.
+// Defines why a worker's Python frames could not be read at all. What is only partly readable is a problem in the
+// snapshot instead.
 
 /// No Python frames: the reader does not know this interpreter, or found something else where it should be.
 package struct PythonReadError: Error, Equatable, Sendable, CustomStringConvertible {

@@ -1,8 +1,9 @@
-// Defines what the Python reader found: the values between reading an interpreter's memory and merging it with native frames.
+// Defines what the Python reader found: the values between reading an interpreter's memory and merging it with native
+// frames.
 
 /// All Python threads of a process, at one moment.
 package struct PythonSnapshot: Equatable, Sendable {
-    /// In the interpreter's own order, newest first.
+    /// The main interpreter's first, each interpreter's newest first.
     package var threads: [PythonThread] = []
     /// Address of the thread state that holds the main interpreter's GIL; nil if nobody does.
     package var gilHolder: UInt64?
@@ -14,6 +15,12 @@ package struct PythonSnapshot: Equatable, Sendable {
     package var problems: [String] = []
     /// Batches of memory that were asked for.
     package var roundTrips = 0
+
+    /// The Python side of a native thread, by its thread pointer (fs base, `pthread_self()`).
+    ///
+    /// With subinterpreters a thread may have several states, and up to 3.12 the first one of a subinterpreter names the
+    /// thread that made it, whoever runs it; then this is the main interpreter's.
+    package func thread(withID threadID: UInt64) -> PythonThread? { threads.first { $0.threadID == threadID } }
 }
 
 /// One thread that runs Python.

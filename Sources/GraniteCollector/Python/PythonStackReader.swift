@@ -1,14 +1,17 @@
-// Defines the reader of a worker's Python stacks: from the address of _PyRuntime to threads with files, names and lines.
+// Defines the reader of a worker's Python stacks: from the address of _PyRuntime to threads with files, names and
+// lines.
 
 /// Reads every thread's Python frames out of another process, without that process's help.
 ///
-/// Works on CPython 3.9 to 3.13, release builds for x86_64. Whatever the memory holds, it ends after a bounded number of reads and
-/// never shows a frame whose code object was not recognized: a stack is rather cut short, and the snapshot says so.
+/// Works on CPython 3.9 to 3.13, release builds for x86_64. Whatever the memory holds, it ends after a bounded number
+/// of reads and never shows a frame whose code object was not recognized: a stack is rather cut short, and the snapshot
+/// says so.
 package struct PythonStackReader: Sendable {
     private let runtime: UInt64
     private let versionHex: UInt32
 
-    /// `runtime` is the address of `_PyRuntime`, `versionHex` is `PY_VERSION_HEX`; both as the worker's crash page tells them.
+    /// `runtime` is the address of `_PyRuntime`, `versionHex` is `PY_VERSION_HEX`; both as the worker's crash page
+    /// tells them.
     package init(runtime: UInt64, versionHex: UInt32) {
         self.runtime = runtime
         self.versionHex = versionHex
@@ -32,11 +35,14 @@ package struct PythonStackReader: Sendable {
         for (thread, stack) in zip(list.threads, walk.stacks) {
             let (frames, isWhole) = Self.named(stack.frames, codes)
             if !isWhole {
-                snapshot.problems.append("A frame of a Python thread belongs to no readable code object; the frames outside of it are missing.")
+                snapshot.problems.append(
+                    "A frame of a Python thread belongs to no readable code object; the frames outside of it are missing."
+                )
             }
             snapshot.threads.append(
                 PythonThread(
-                    state: thread.state, threadID: thread.threadID, nativeID: thread.nativeID, holdsGIL: thread.holdsGIL,
+                    state: thread.state, threadID: thread.threadID, nativeID: thread.nativeID,
+                    holdsGIL: thread.holdsGIL,
                     frames: frames, truncated: stack.truncated || !isWhole))
         }
         if pages.isExhausted { snapshot.problems.append("Python's frames were too many; only a part was read.") }
@@ -72,7 +78,8 @@ package struct PythonStackReader: Sendable {
             if code.isTrampoline && !frame.endsNativeEval { continue }
             result.append(
                 PythonFrame(
-                    file: code.file, name: code.name, line: line(frame.instruction, code), endsNativeEval: frame.endsNativeEval))
+                    file: code.file, name: code.name, line: line(frame.instruction, code),
+                    endsNativeEval: frame.endsNativeEval))
         }
         return (result, true)
     }

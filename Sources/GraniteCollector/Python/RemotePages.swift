@@ -1,5 +1,5 @@
-// Defines a cache of the reported process's pages: structures lie close together, so a page answers many questions and one batch many
-// threads. Separate from RemoteMemory, which only carries bytes.
+// Defines a cache of the reported process's pages: structures lie close together, so a page answers many questions and
+// one batch many threads. Separate from RemoteMemory, which only carries bytes.
 
 /// Pages read so far. Not Sendable: one reader, one thread.
 final class RemotePages {
@@ -20,8 +20,9 @@ final class RemotePages {
 
     init(_ memory: any RemoteMemory) { self.memory = memory }
 
-    /// Reads the pages of all ranges in as few round trips as possible. `readAhead`: with each page that is not here yet, so many
-    /// below it, where a chain (the older frame, the older thread) mostly goes on. A page more costs 5 µs, a round trip 36–70.
+    /// Reads the pages of all ranges in as few round trips as possible. `readAhead`: with each page that is not here
+    /// yet, so many below it, where a chain (the older frame, the older thread) mostly goes on. A page more costs 5 µs,
+    /// a round trip 36–70.
     func fetch(_ ranges: [MemoryRange], readAhead: UInt64 = 0) {
         var wanted: [UInt64] = []
         var seen: Set<UInt64> = []
@@ -41,7 +42,8 @@ final class RemotePages {
         }
         for start in stride(from: 0, to: wanted.count, by: Self.maxBatch) {
             let batch = wanted[start..<min(start + Self.maxBatch, wanted.count)]
-            let answers = memory.read(batch.map { MemoryRange(address: $0 * UInt64(Self.pageBytes), length: Self.pageBytes) })
+            let answers = memory.read(
+                batch.map { MemoryRange(address: $0 * UInt64(Self.pageBytes), length: Self.pageBytes) })
             roundTrips += 1
             for (index, number) in batch.enumerated() {
                 let answer = index < answers.count ? answers[index] : nil

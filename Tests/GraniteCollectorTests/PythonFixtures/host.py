@@ -1,7 +1,8 @@
 """A Python process in a known state: builds stacks, prints what the interpreter itself says of them, and stands still.
 
 usage: host.py SCENARIO [THREADS]
-Prints one line of JSON: the address of _PyRuntime, PY_VERSION_HEX and, for each thread, file, name and line of its frames, innermost first.
+Prints one line of JSON: the address of _PyRuntime, PY_VERSION_HEX and, for each thread, file, name and line of its
+frames, innermost first.
 """
 import _thread
 import asyncio
@@ -253,6 +254,25 @@ def busy():
         functools.reduce(lambda left, right: max(left, right), values)
 
 
+def subinterpreter():
+    try:
+        import _interpreters as interpreters
+    except ImportError:
+        import _xxsubinterpreters as interpreters
+    read, write = os.pipe()
+    source = f"""
+import os, time
+def in_subinterpreter():
+    os.write({write}, b"x"); time.sleep(1000)
+in_subinterpreter()
+"""
+    identity = interpreters.create()
+    _thread.start_new_thread(interpreters.run_string, (identity, source))
+    os.read(read, 1)
+    say(threads=[])
+    gate.acquire()
+
+
 def gil():
     # PyDLL keeps the GIL over the call.
     read, write = os.pipe()
@@ -268,9 +288,10 @@ if SCENARIO == "gil":
     while len(arrived) < THREADS - 1:
         gate.acquire(True, 0.001)
     gil()
-elif SCENARIO == "busy":
-    busy()
+elif SCENARIO in ("busy", "subinterpreter"):
+    {"busy": busy, "subinterpreter": subinterpreter}[SCENARIO]()
 else:
     run_threads({
-        "nest": nest, "text": text, "coroutines": coroutines, "recursion": recursion, "dropped": dropped, "collecting": collecting,
+        "nest": nest, "text": text, "coroutines": coroutines, "recursion": recursion, "dropped": dropped,
+        "collecting": collecting,
     }[SCENARIO])

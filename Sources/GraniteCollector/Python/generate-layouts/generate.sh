@@ -1,6 +1,6 @@
 #!/bin/sh
-# Prints PythonLayout+table.swift, or with --rows the bare rows, for the Pythons named on the command line (3.9 to 3.13, in order).
-# Run it when a new CPython is to be read:  generate.sh python3.9 python3.10 … python3.13 > ../PythonLayout+table.swift
+# Prints PythonLayout+table.swift, or with --rows the bare rows, for the Pythons that are named, 3.9 to 3.13 in order.
+# When a new CPython is to be read:  generate.sh python3.9 python3.10 … python3.13 > ../PythonLayout+table.swift
 set -eu
 here=$(dirname "$0")
 scratch=$(mktemp -d)
