@@ -4,17 +4,18 @@ import GraniteReport
 
 enum Headline {
     /// `worker 2 died of SIGSEGV`. The beginning of the first line and this statement do not change between versions: people grep for them.
+    /// With an id of 26 digits before it, it must be short.
     static func statement(_ report: CrashReport) -> String {
         let who = report.worker?.slot.map { "worker \($0)" } ?? report.process?.pid.map { "process \($0)" } ?? "a process"
         let exit = report.process?.exit
         switch report.kind {
-        case .oomKill: return "\(who) was killed for lack of memory"
+        case .oomKill: return "\(who) was OOM-killed"
         case .startup: return "\(who) failed to start"
         case .hang: return "\(who) hangs"
-        case .dump: return "\(who) was asked for a dump"
-        case .dropSite: return "\(who) released a value on the wrong thread"
-        case .unraisable: return "\(who) could not raise an exception"
-        case .threadException: return "\(who) lost a thread to an exception"
+        case .dump: return "\(who), dump on request"
+        case .dropSite: return "\(who): drop on wrong thread"
+        case .unraisable: return "\(who): unraisable exception"
+        case .threadException: return "\(who): exception in a thread"
         case .signal, .exit, nil:
             if let signal = report.signal?.name ?? exit?.signal ?? (report.signal?.number ?? exit?.number).map(SignalName.name) {
                 return "\(who) \(deaths.contains(signal) ? "died of" : "was killed by") \(signal)"

@@ -79,7 +79,7 @@ extension ReportText {
         if let version = process.graniteVersion { parts.append("Granite \(version)") }
         if let version = process.pythonVersion { parts.append("Python \(version)") }
         if let kernel = process.kernel { parts.append("Linux \(kernel)\(process.architecture.map { " \($0)" } ?? "")") }
-        if let rss = process.resources.map(\.maxRSSBytes) ?? process.rssBytes, rss > 0 { parts.append("at most \(Quantity.bytes(rss)) of memory") }
+        if let rss = process.resources.map(\.maxRSSBytes) ?? process.rssBytes, rss > 0 { parts.append("\(Quantity.bytes(rss)) peak") }
         var lines = parts.isEmpty ? [] : labelled("Process", parts.joined(separator: ", "), .quiet)
         if options.all, let argv = process.argv { lines += labelled("Command", argv.joined(separator: " "), .quiet) }
         return lines

@@ -12,8 +12,8 @@ extension ReportText {
         let did =
             switch report.kind {
             case .dropSite: "released it"
-            case .unraisable: "met it"
-            case .threadException: "ended by it"
+            case .unraisable: "raised it"
+            case .threadException: "was ended by it"
             case .hang, .dump: thread.state ?? "was asked"
             default: thread.crashed == true || thread.state == nil ? "crashed" : thread.state ?? ""
             }
@@ -61,10 +61,9 @@ extension ReportText {
         guard let first = threads.first else { return [] }
         var heading = TextLine(name(first), .label)
         if threads.count > 1 {
-            heading.add(" and ")
-            heading.add("\(Quantity.grouped(threads.count - 1)) with the same stack", .label)
+            heading.add(" and \(Quantity.grouped(threads.count - 1)) more with the same stack")
         }
-        if let state = first.state { heading.add(" \(threads.count > 1 ? "· " : "")\(state)") }
+        if let state = first.state { heading.add(", \(state)") }
         if first.holdsGIL == true { heading.add(", holding the GIL") }
         return [heading] + body(first)
     }

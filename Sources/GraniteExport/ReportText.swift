@@ -60,11 +60,12 @@ package struct ReportText: Sendable {
         return "serving " + RequestText.description(request, columns: width - 4 - 8)
     }
 
-    /// `pid 4711, up 3 min 12 s, 18,204 requests`.
+    /// `ran as pid 4711 for 3 min 12 s, 18,204 requests`.
     private var uptime: String {
-        var parts = report.process?.pid.map { ["pid \($0)"] } ?? []
-        if let up = (report.worker?.uptimeSeconds ?? report.process?.uptimeSeconds).flatMap(Quantity.duration(seconds:)) { parts.append("up \(up)") }
-        if let served = report.worker?.requestsServed { parts.append("\(Quantity.grouped(served)) request\(served == 1 ? "" : "s")") }
+        let up = (report.worker?.uptimeSeconds ?? report.process?.uptimeSeconds).flatMap(Quantity.duration(seconds:)).map { " for \($0)" }
+        let name = report.process?.pid.map { " as pid \($0)" }
+        var parts = name == nil && up == nil ? [] : [(report.kind?.goesOn == true ? "runs" : "ran") + (name ?? "") + (up ?? "")]
+        if let served = report.worker?.requestsServed, served > 0 { parts.append("\(Quantity.grouped(served)) request\(served == 1 ? "" : "s")") }
         return parts.joined(separator: ", ")
     }
 

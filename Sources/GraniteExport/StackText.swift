@@ -69,10 +69,10 @@ struct StackText {
             return [line, second]
         }
         if TerminalText.columns(symbol) > symbolWidth, !fits || TerminalText.columns(location) > locationWidth {
-            location = TerminalText.cutMiddle(location, columns: locationWidth)
+            location = Self.fitted(location, columns: locationWidth)
             symbol = SymbolText.fitted(symbol, columns: max(symbolWidth, room - 2 - TerminalText.columns(location)))
         } else {
-            location = TerminalText.cutMiddle(location, columns: room - 2 - max(symbolWidth, TerminalText.columns(symbol)))
+            location = Self.fitted(location, columns: room - 2 - max(symbolWidth, TerminalText.columns(symbol)))
         }
         line.add(symbol, role, width: symbolWidth)
         line.add("  ")
@@ -81,7 +81,7 @@ struct StackText {
     }
 
     private func symbol(_ frame: Frame) -> String {
-        TerminalText.neutralised((frame.symbol ?? "(no symbol)") + (frame.inlined == true ? " [inlined]" : ""))
+        TerminalText.neutralised((frame.symbol ?? "(no symbol)") + (all && frame.inlined == true ? " [inlined]" : ""))
     }
 
     /// `file:line`, else module and offset, else the address.
@@ -96,6 +96,16 @@ struct StackText {
             return name + (frame.offset.map { "+0x" + String($0.value, radix: 16) } ?? "")
         }
         return frame.address?.description ?? ""
+    }
+
+    /// A path in at most `limit` columns: the folders in the middle go first, the file and line last.
+    private static func fitted(_ location: String, columns limit: Int) -> String {
+        if TerminalText.columns(location) <= limit { return location }
+        let parts = location.split(separator: "/", omittingEmptySubsequences: false)
+        if let first = parts.first, let last = parts.last, parts.count > 1 {
+            for short in ["\(first)/…/\(last)", "…/\(last)"] where TerminalText.columns(short) <= limit { return short }
+        }
+        return TerminalText.cutMiddle(location, columns: limit)
     }
 
     /// Source under its frame, without the indentation that all of it has, an arrow at the line that was running.

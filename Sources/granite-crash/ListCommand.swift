@@ -13,7 +13,8 @@ struct ListCommand: ParsableCommand {
             granite-crash list --limit 5
             granite-crash list --json | jq -r 'select(.signal.name == "SIGSEGV") | .id'
 
-            GROUP is equal for crashes of the same bug. With --json each line is a granite.crash/1 object without threads, modules and logs.
+            GROUP is equal for crashes of the same bug. With --json each line is
+            a granite.crash/1 object without threads, modules and logs.
             """)
 
     @OptionGroup var store: StoreOptions

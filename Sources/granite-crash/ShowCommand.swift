@@ -14,7 +14,8 @@ struct ShowCommand: ParsableCommand {
             granite-crash show 01JDF3T8Q2 --threads
             granite-crash show last --json | jq '.threads[0].frames[] | .symbol'
 
-            The first lines say what happened, why, and which request was being served. The stack follows, innermost function first, Python
+            The first lines say what happened, why, and which request was
+            being served. The stack follows, innermost function first, Python
             and native in one list.
             """)
 
