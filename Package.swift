@@ -82,6 +82,8 @@ let tests: [Target] = [
     .target(name: "CCrashProbe", path: "Tests/CCrashProbe"),
     .executableTarget(
         name: "CrashProbe", dependencies: ["GraniteCapture", "CGraniteCapture", "CCrashProbe"], path: "Tests/CrashProbe", swiftSettings: swift),
+    .executableTarget(
+        name: "SymbolBenchmark", dependencies: ["GraniteSymbols"], path: "Tests/Benchmarks/SymbolBenchmark", swiftSettings: swift),
     .testTarget(name: "GraniteReportTests", dependencies: ["GraniteReport", "TestSupport"], swiftSettings: swift),
     .testTarget(
         name: "GraniteCrashChannelTests", dependencies: ["GraniteCrashChannel", "CGraniteCapture", "CLinux", "GraniteReport"], swiftSettings: swift),

@@ -3,7 +3,7 @@
 import CDemangle
 
 /// The readable form of a symbol-table name, and the language that its mangling proves (`Swift`, `C++`, `Rust`; nil for a
-/// plain name). A name that cannot be demangled, or is longer than 4 KiB, comes back as it is, cut at 4 KiB.
+/// plain name). A name that cannot be demangled, or is longer than 4 KiB, comes back as it is. All is cut at 4 KiB.
 /// Any thread; allocates.
 package func demangled(_ raw: String) -> (name: String, language: String?) {
     guard let mangling = Mangling(of: raw) else { return (raw.limited(toBytes: Mangling.maxNameBytes), nil) }
@@ -61,7 +61,7 @@ enum Mangling: String {
                 case .rust: granite_demangle_rust(raw, out, capacity)
                 case .cplus: granite_demangle_cplus(raw, out, capacity)
                 }
-            guard length > 0, length < capacity else { return nil }
+            guard length > 0 else { return nil }
             return String(decoding: UnsafeRawBufferPointer(start: out, count: length), as: UTF8.self)
         }
         return text == raw ? nil : text

@@ -50,15 +50,16 @@ package struct ELFImage: Equatable, Sendable {
     /// The segments that are mapped, in the file's order, which the ABI makes ascending.
     package var loadSegments: [Segment] { segments.filter { $0.type == ELFConstant.load } }
 
-    /// Runtime address minus file address, given one mapping of the file as /proc/PID/maps shows it.
-    /// Nil if no segment was mapped from that offset. Wraps for a file whose addresses exceed the runtime's.
-    package func bias(mappedAt start: UInt64, fileOffset: UInt64) -> UInt64? {
-        let loads = loadSegments
-        // The dynamic loader maps each segment from its page's start; the rest of a segment may follow as a mapping of its own
-        // (mprotect splits it: RELRO).
-        if let exact = loads.first(where: { $0.fileSize > 0 && $0.offset & ~Self.pageMask == fileOffset }) {
-            return start &- (exact.address & ~Self.pageMask)
+    /// Runtime address minus file address, given a mapping of the file as /proc/PID/maps shows it: the one with the lowest
+    /// address, or the executable one with `executable: true`. (Of the others some share a page of the file with their
+    /// neighbour, so that offsets don't tell them apart.) Nil if no segment was mapped from that offset. May wrap.
+    package func bias(mappedAt start: UInt64, fileOffset: UInt64, executable: Bool = false) -> UInt64? {
+        let loads = loadSegments.filter { !executable || $0.flags & 1 != 0 }
+        // The dynamic loader maps each segment from its page's start.
+        if let whole = loads.first(where: { $0.fileSize > 0 && $0.offset & ~Self.pageMask == fileOffset }) {
+            return start &- (whole.address & ~Self.pageMask)
         }
+        // mprotect(2) in the middle of a segment splits its mapping.
         guard let part = loads.first(where: { fileOffset >= $0.offset && fileOffset &- $0.offset < $0.fileSize }) else { return nil }
         return start &- (part.address &+ (fileOffset &- part.offset))
     }

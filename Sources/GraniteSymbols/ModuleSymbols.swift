@@ -70,19 +70,19 @@ final class ModuleSymbols {
             let inlined = answer.functions.map { frame($0, symbol: nil) }
             return inlined + (symbols?.name(at: address).map { [frame(symbol: $0, answer, chained: !inlined.isEmpty)] } ?? [])
         }
-        let needsSymbol = physical.linkageName == nil
-        return answer.functions.dropLast().map { frame($0, symbol: nil) }
-            + [frame(physical, symbol: needsSymbol ? symbols?.name(at: address) : nil)]
+        return answer.functions.dropLast().map { frame($0, symbol: nil) } + [frame(physical, symbol: symbols?.name(at: address))]
     }
 
+    /// `symbol` is the symbol table's name for the address, of a physical function.
     private func frame(_ function: DebugInformation.Function, symbol: String?) -> SymbolizedFrame {
-        let plain = function.name ?? symbol ?? "?"
+        let plain = function.name.map { Self.alias(symbol, of: $0) ?? $0 } ?? symbol ?? "?"
         // Compilers leave the linkage name out for local functions, and in line-tables-only mode; the symbol table has it then.
-        // A plain symbol may be an alias (`memcpy`), so it only counts as a part of the same function: `f.cold`, `f.part.0`.
-        let raw = function.linkageName ?? symbol.flatMap { Mangling(of: $0) != nil || $0.hasPrefix(plain + ".") ? $0 : nil } ?? plain
-        let mangling = Mangling(of: raw)
+        let linkage = function.linkageName ?? symbol.flatMap { Mangling(of: $0) == nil ? nil : $0 } ?? function.name ?? plain
+        let mangling = Mangling(of: linkage)
+        // A symbol of another name may be an unlike function with the same code; only a part or variant tells more: `f.cold`.
+        let raw = symbol.flatMap { $0.hasPrefix(linkage + ".") ? $0 : nil } ?? linkage
         return SymbolizedFrame(
-            symbol: mangling == nil ? plain.limited(toBytes: Mangling.maxNameBytes) : demangled(raw).name,
+            symbol: mangling == nil ? plain.limited(toBytes: Mangling.maxNameBytes) : demangled(linkage).name,
             rawSymbol: raw, language: SourceLanguage.of(mangling: mangling, unit: function.language),
             inlined: function.inlined, file: function.position.file, line: function.position.line, column: function.position.column,
             isPseudo: plain.hasPrefix(Self.trapPrefix))
@@ -95,6 +95,12 @@ final class ModuleSymbols {
             symbol: demangled(symbol).name, rawSymbol: symbol,
             language: SourceLanguage.of(mangling: Mangling(of: symbol), unit: answer.language), file: position.file,
             line: position.line, column: position.column)
+    }
+
+    /// What programs call `nanosleep` is `__nanosleep` in glibc's source: the name is the same with and without a debug file.
+    private static func alias(_ symbol: String?, of name: String) -> String? {
+        guard let symbol, symbol.utf8.count < name.utf8.count, name.hasSuffix(symbol) else { return nil }
+        return name.utf8.dropLast(symbol.utf8.count).allSatisfy { $0 == UInt8(ascii: "_") } ? symbol : nil
     }
 
     /// Swift's compiler marks trapping instructions with an artificial inlined function of this name.

@@ -9,7 +9,6 @@ struct SymbolTable {
         var address: UInt64
         var size: UInt64
         var name: UInt32
-        /// Of several names at an address the highest is shown.
         var rank: UInt8
     }
 
@@ -48,14 +47,11 @@ struct SymbolTable {
         entries.sort { ($0.address, $0.rank) < ($1.address, $1.rank) }
     }
 
-    /// A global name before a weak alias before a local one; the resolver of an indirect function is rarely what runs.
+    /// Exported names before local ones, whether weak or not: glibc's `nanosleep` is the weak one. The resolver of an indirect
+    /// function comes last: it is rarely what runs.
     private static func rank(_ info: UInt8) -> UInt8 {
         if info & 0xf == UInt8(STT_GNU_IFUNC) { return 0 }
-        return switch Int32(info >> 4) {
-        case STB_GLOBAL: 3
-        case STB_WEAK: 2
-        default: 1
-        }
+        return Int32(info >> 4) == STB_LOCAL ? 1 : 2
     }
 
     /// The function that covers an address of the file. A symbol without a size (assembly) reaches up to the next one.
@@ -68,9 +64,10 @@ struct SymbolTable {
             if entries[middle].address <= address { low = middle + 1 } else { high = middle }
         }
         // A small function within a larger one's range comes after it, hence a few steps back.
-        for entry in entries[..<low].suffix(Self.maxSteps).reversed() {
+        for index in stride(from: low - 1, to: max(-1, low - 1 - Self.maxSteps), by: -1) {
+            let entry = entries[index]
             let reach = address &- entry.address
-            if reach < entry.size || (entry.size == 0 && isNearest(entry, below: low)) { return text(entry) }
+            if reach < entry.size || (entry.size == 0 && isNearest(entry, below: low)) { return bestName(at: index) }
         }
         return nil
     }
@@ -79,10 +76,23 @@ struct SymbolTable {
         isComplete && entries[index - 1].address == entry.address && object.image.isExecutable(entry.address)
     }
 
+    /// Of the names that share an address and a rank: the one with the fewest underscores in front, then the shortest, then the
+    /// first of the alphabet. Always the same, so that a crash keeps its fingerprint.
+    private func bestName(at index: Int) -> String? {
+        entries[...index].suffix(Self.maxSteps).reversed()
+            .prefix { $0.address == entries[index].address && $0.rank == entries[index].rank }
+            .compactMap(text)
+            .min { ($0.leadingUnderscores, $0.utf8.count, $0) < ($1.leadingUnderscores, $1.utf8.count, $1) }
+    }
+
     private func text(_ entry: Entry) -> String? {
         guard let bytes = elf_strptr(object.elf, strings, Int(entry.name)), bytes.pointee != 0 else { return nil }
         return String(boundedCString: bytes)
     }
 
     private static let maxSteps = 64
+}
+
+extension String {
+    fileprivate var leadingUnderscores: Int { utf8.prefix { $0 == UInt8(ascii: "_") }.count }
 }

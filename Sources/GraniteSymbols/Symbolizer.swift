@@ -148,6 +148,14 @@ private struct ModuleKey: Hashable {
         // With a build-id the content is known for good, whatever lies at the path later.
         identity = module.buildID == nil && module.memory == nil ? FileIdentity(path: module.path) : nil
     }
+
+    /// Without the bytes of an image: hashing them at each look-up would cost more than the look-up.
+    func hash(into hasher: inout Hasher) {
+        hasher.combine(path)
+        hasher.combine(buildID)
+        hasher.combine(identity)
+        hasher.combine(memory?.count)
+    }
 }
 
 extension String {

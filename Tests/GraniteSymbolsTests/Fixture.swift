@@ -77,11 +77,17 @@ enum Tool {
 
     static func exists(_ name: String) -> Bool { path(name) != nil }
 
+    /// Runs a tool to its end. Its output goes through a file: many programs run at once here, each inherits the others' pipes,
+    /// and so no pipe's end tells that all was read.
     static func run(_ name: String, _ arguments: [String]) async throws -> String {
         let tool = try #require(path(name), "\(name) is needed")
-        let result = try await Command.run(tool, arguments, limit: 240)
+        let directory = try TemporaryDirectory()
+        let output = directory.file("output")
+        let result = try await Command.run(
+            URL(fileURLWithPath: "/bin/sh"), ["-c", "exec \"$0\" \"$@\" >\"$OUTPUT\"", tool.path] + arguments,
+            environment: ["OUTPUT": output.path], limit: 240)
         try #require(result.ending == .code(0), "\(name): \(result.errors)")
-        return result.output
+        return try String(contentsOf: output, encoding: .utf8)
     }
 
     /// A libpython with debug information, as pyenv builds it; nil if there is none.

@@ -22,7 +22,7 @@ import Testing
         let frames = try fixture.firstFrames { $0.first?.symbol.contains("get") == true }
         #expect(
             frames.map(\.summary) == [
-                "space::Box::get(int volatile*) const chain.cpp:4:80 inlined C++",
+                "space::Box::get(int volatile*) const chain.cpp:4:84 inlined C++",
                 "int space::Box::outer<int>(int*) const chain.cpp:8:15 C++",
             ])
         // GCC gives local functions no linkage name: it is taken from the symbol table.
@@ -36,7 +36,7 @@ import Testing
         #expect(
             frames.map(\.summary).suffix(3) == [
                 "Node.pick(_:) chain.swift:3:62 inlined Swift",
-                "inlineA(_:_:) chain.swift:5:76 inlined Swift",
+                "inlineA(_:_:) chain.swift:5:74 inlined Swift",
                 "outer(_:_:) chain.swift:7:5 Swift",
             ])
         #expect(frames.dropFirst().allSatisfy { !$0.isPseudo })
@@ -44,9 +44,9 @@ import Testing
     }
 
     @Test func findsFunctionsNestedInSwiftTypes() async throws {
-        let frames = try await Fixtures.swift.value.firstFrames { $0.last?.symbol == "Space.Deep.trap(_:)" && $0.first?.isPseudo == true }
+        let frames = try await Fixtures.swift.value.firstFrames { $0.last?.symbol.contains("Space.Deep.trap") == true && $0.first?.isPseudo == true }
         #expect(frames.first?.symbol == "Swift runtime failure: arithmetic overflow")
-        #expect(frames.last?.summary == "Space.Deep.trap(_:) chain.swift:11:63 Swift")
+        #expect(frames.last?.summary == "specialized Space.Deep.trap(_:) chain.swift:11:63 Swift")
     }
 
     @Test(.enabled(if: Tool.exists("rustc"))) func showsRustChainsWithoutHashes() async throws {
@@ -55,8 +55,8 @@ import Testing
         }
         #expect(
             frames.map(\.summary) == [
-                "fixture::space::inner chain.rs:4:9 inlined Rust",
-                "fixture::space::outer chain.rs:8:9 Rust",
+                "chain::space::inner chain.rs:4:9 inlined Rust",
+                "chain::space::outer chain.rs:8:9 Rust",
             ])
     }
 
