@@ -7,7 +7,8 @@ import GraniteStore
 
 struct CollectCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "collect", abstract: "Collect the crashes of a server's workers (started by granite serve).", shouldDisplay: false)
+        commandName: "collect", abstract: "Collect the crashes of a server's workers (started by granite serve).",
+        shouldDisplay: false)
 
     enum Level: String, ExpressibleByArgument, CaseIterable {
         case off, short, full
@@ -25,7 +26,9 @@ struct CollectCommand: ParsableCommand {
 
     func validate() throws {
         guard fcntl(controlFd, F_GETFD) >= 0 else {
-            throw ValidationError("Descriptor \(controlFd) is not open. `granite serve` starts the collector; to read reports use `granite-crash list`.")
+            throw ValidationError(
+                "Descriptor \(controlFd) is not open. `granite serve` starts the collector; to read reports use `granite-crash list`."
+            )
         }
     }
 

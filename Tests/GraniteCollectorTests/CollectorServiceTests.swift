@@ -14,7 +14,9 @@ import Testing
     private static func takeHello(_ worker: FakeSupervisor.Worker) throws {
         var hello = granite_memory_hello()
         var ready = pollfd(fd: worker.memorySocket, events: Int16(POLLIN), revents: 0)
-        guard poll(&ready, 1, 30_000) == 1, recv(worker.memorySocket, &hello, MemoryLayout<granite_memory_hello>.size, 0) > 0 else {
+        guard poll(&ready, 1, 30_000) == 1,
+            recv(worker.memorySocket, &hello, MemoryLayout<granite_memory_hello>.size, 0) > 0
+        else {
             throw POSIXError(.ETIMEDOUT)
         }
     }

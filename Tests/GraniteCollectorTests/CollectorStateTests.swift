@@ -17,11 +17,14 @@ import Testing
 
     private static func exited(expected: Bool = false) -> SupervisorMessage.Exited {
         .init(
-            crashID: "A", pid: 10, waitStatus: 11, expected: expected, duringStartup: false, uptimeSeconds: 1, resources: .init(),
+            crashID: "A", pid: 10, waitStatus: 11, expected: expected, duringStartup: false, uptimeSeconds: 1,
+            resources: .init(),
             logTail: [], oomKills: nil)
     }
 
-    private static func job(_ source: CollectorState.Job.Source, fatal: Bool = true, resumed: Bool = false) -> CollectorState.Action {
+    private static func job(_ source: CollectorState.Job.Source, fatal: Bool = true, resumed: Bool = false)
+        -> CollectorState.Action
+    {
         .start(.init(crashID: "A", source: source, isFatal: fatal, isResumed: resumed))
     }
 
@@ -78,7 +81,10 @@ import Testing
         var state = CollectorState()
         let over = Page(kind: .fatal, progress: .over, sequence: 1)
         #expect(state.handle(.watched(Self.watch(restart: true), over)) == [])
-        #expect(state.handle(.exited(Self.exited(), over)) == [Self.job(.page, resumed: true), .post(.exited(Self.exited()))])
+        #expect(
+            state.handle(.exited(Self.exited(), over)) == [
+                Self.job(.page, resumed: true), .post(.exited(Self.exited())),
+            ])
     }
 
     @Test func stopWaitsForJobs() {

@@ -35,28 +35,37 @@ import Testing
             name: "abort", frames: ["raise", "abort", "abort_level2", "granite_probe_abort"] + levels, category: .abort,
             reason: "abort_level2 called abort."),
         Expectation(
-            name: "double-free", frames: ["abort", "malloc_printerr", "granite_probe_double_free"] + levels, category: .heapCorruption,
-            reason: "glibc found the heap corrupted (double free or corruption (!prev)) when granite_probe_double_free was called."),
+            name: "double-free", frames: ["abort", "malloc_printerr", "granite_probe_double_free"] + levels,
+            category: .heapCorruption,
+            reason:
+                "glibc found the heap corrupted (double free or corruption (!prev)) when granite_probe_double_free was called."
+        ),
         Expectation(
             name: "fpe", frames: ["granite_probe_divide"] + levels, category: .arithmetic,
             reason: "granite_probe_divide divided an integer by zero or overflowed a quotient."),
         Expectation(
             name: "bus", frames: ["granite_probe_bus"] + levels, category: .truncatedMapping,
-            reason: "granite_probe_bus read a page of /memfd:cut that the file no longer has: it was truncated while mapped."),
+            reason:
+                "granite_probe_bus read a page of /memfd:cut that the file no longer has: it was truncated while mapped."
+        ),
         Expectation(
             name: "trap", frames: ["granite_probe_trap"] + levels, category: .unknown, confidence: .likely,
             reason: "The program stopped at a breakpoint instruction in granite_probe_trap"),
         Expectation(
-            name: "swift-overflow", frames: ["Swift runtime failure: arithmetic overflow", "static SwiftCases.addOverflowing(_:)"] + levels,
+            name: "swift-overflow",
+            frames: ["Swift runtime failure: arithmetic overflow", "static SwiftCases.addOverflowing(_:)"] + levels,
             category: .swiftTrap, reason: "Swift stopped the program in static SwiftCases.addOverflowing(_:)"),
         Expectation(
-            name: "stack-overflow-main", frames: ["granite_probe_overflow", "granite_probe_overflow"], category: .stackOverflow,
+            name: "stack-overflow-main", frames: ["granite_probe_overflow", "granite_probe_overflow"],
+            category: .stackOverflow,
             reason: "Runaway recursion used up the stack of thread \"CrashProbe\""),
         Expectation(
-            name: "stack-overflow-pthread", frames: ["granite_probe_overflow", "granite_probe_overflow", "start_thread", "clone3"],
+            name: "stack-overflow-pthread",
+            frames: ["granite_probe_overflow", "granite_probe_overflow", "start_thread", "clone3"],
             category: .stackOverflow, reason: "Runaway recursion used up the stack of thread"),
         Expectation(
-            name: "stack-overflow-dispatch", frames: ["granite_probe_overflow", "granite_probe_overflow"], category: .stackOverflow,
+            name: "stack-overflow-dispatch", frames: ["granite_probe_overflow", "granite_probe_overflow"],
+            category: .stackOverflow,
             reason: "Runaway recursion used up the stack of thread"),
     ]
 
@@ -66,7 +75,9 @@ import Testing
         var names = (thread.frames ?? []).compactMap(\.symbol)[...]
         for wanted in expected.frames {
             let position = names.firstIndex(of: wanted)
-            #expect(position != nil, "\(wanted) is missing or out of order in \((thread.frames ?? []).map { $0.symbol ?? "?" })")
+            #expect(
+                position != nil,
+                "\(wanted) is missing or out of order in \((thread.frames ?? []).map { $0.symbol ?? "?" })")
             if let position { names = names[(position + 1)...] }
         }
         #expect(report.kind == .signal)
@@ -127,11 +138,14 @@ import Testing
 
     @Test func failedStartNamesTheException() async throws {
         let log = [
-            "Traceback (most recent call last):", "  File \"app.py\", line 1, in <module>", "ModuleNotFoundError: No module named 'flask'",
+            "Traceback (most recent call last):", "  File \"app.py\", line 1, in <module>",
+            "ModuleNotFoundError: No module named 'flask'",
         ]
         let report = try await FakeSupervisor.report(of: "exit-7", logTail: log, duringStartup: true).report
         #expect(report.kind == .startup)
-        #expect(report.reason == "The worker exited with code 7 before it was ready: ModuleNotFoundError: No module named 'flask'.")
+        #expect(
+            report.reason
+                == "The worker exited with code 7 before it was ready: ModuleNotFoundError: No module named 'flask'.")
         #expect(report.logTail == log)
     }
 
@@ -139,7 +153,10 @@ import Testing
         let report = try await FakeSupervisor.report(of: "threads-3", level: "short").report
         #expect(report.threads?.count == 1)
         #expect(report.capture?.level == "short")
-        #expect(report.capture?.errors == ["3 other threads are left out at level short; GRANITE_BACKTRACE=full shows them."])
+        #expect(
+            report.capture?.errors == [
+                "3 other threads are left out at level short; GRANITE_BACKTRACE=full shows them."
+            ])
         #expect(report.capture?.incomplete == false)
     }
 

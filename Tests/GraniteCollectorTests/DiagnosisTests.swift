@@ -16,7 +16,8 @@ import Testing
         """
 
     private static func facts(
-        code: Int, address: UInt64, trap: UInt32 = 14, error: UInt64 = 4, pc: UInt64 = 0x401800, stackPointer: UInt64 = 0x10500000,
+        code: Int, address: UInt64, trap: UInt32 = 14, error: UInt64 = 4, pc: UInt64 = 0x401800,
+        stackPointer: UInt64 = 0x10500000,
         number: Int = 11
     ) -> CrashFacts {
         var facts = CrashFacts(kind: .signal, pid: 100)
@@ -58,12 +59,14 @@ import Testing
         facts.frames += [
             Self.frame("PyBytes_FromStringAndSize", module: "/usr/lib/libpython3.11.so.1.0"),
             Self.frame("ffi_call_unix64", module: "/usr/lib/libffi.so.8"),
-            Self.python("string_at", "/usr/lib/python3.11/ctypes/__init__.py", 519), Self.python("native_crash", "/srv/app.py", 14),
+            Self.python("string_at", "/usr/lib/python3.11/ctypes/__init__.py", 519),
+            Self.python("native_crash", "/srv/app.py", 14),
         ]
         let verdict = Diagnostician.diagnose(facts)
         #expect(
             verdict.reason
-                == "strlen read address 0x0: a null pointer that Python passed to ctypes.string_at in native_crash (app.py:14).")
+                == "strlen read address 0x0: a null pointer that Python passed to ctypes.string_at in native_crash (app.py:14)."
+        )
         #expect(verdict.diagnosis.category == "null_dereference")
     }
 
@@ -99,14 +102,16 @@ import Testing
     }
 
     @Test func faultInTheGuardPageOfItsOwnStackIsAnOverflow() {
-        let verdict = Diagnostician.diagnose(Self.facts(code: 2, address: 0x10000ff8, error: 6, stackPointer: 0x10001000))
+        let verdict = Diagnostician.diagnose(
+            Self.facts(code: 2, address: 0x10000ff8, error: 6, stackPointer: 0x10001000))
         #expect(verdict.diagnosis.category == "stack_overflow")
         #expect(verdict.diagnosis.confidence == "certain")
         #expect(verdict.reason == "The stack of thread \"python-1\" (8 MiB) is used up in strlen.")
     }
 
     @Test func faultInAnotherThreadsGuardPageIsNoOverflow() {
-        let verdict = Diagnostician.diagnose(Self.facts(code: 2, address: 0x10000ff8, error: 6, stackPointer: 0x20000800))
+        let verdict = Diagnostician.diagnose(
+            Self.facts(code: 2, address: 0x10000ff8, error: 6, stackPointer: 0x20000800))
         #expect(verdict.diagnosis.category != "stack_overflow")
         let deep = Diagnostician.diagnose(Self.facts(code: 2, address: 0x10000ff8, error: 6, stackPointer: 0x10700000))
         #expect(deep.diagnosis.category != "stack_overflow")
@@ -118,18 +123,25 @@ import Testing
         facts.folded = .init(start: 0, length: 2, repeats: 99, atLeast: true)
         #expect(
             Diagnostician.diagnose(facts).reason
-                == "Runaway recursion used up the stack of thread \"python-1\" (8 MiB): walk (tree.py:9) calls itself, at least 100 turns.")
+                == "Runaway recursion used up the stack of thread \"python-1\" (8 MiB): walk (tree.py:9) calls itself, at least 100 turns."
+        )
     }
 
     @Test(arguments: [
         (["Fatal Python error: _PyMem_DebugFree: bad ID"], "abort", "Fatal Python error: _PyMem_DebugFree: bad ID"),
         (["free(): invalid pointer"], "heap_corruption", "free(): invalid pointer"),
-        (["thread 'main' panicked at src/lib.rs:10:5:", "boom"], "abort", "thread 'main' panicked at src/lib.rs:10:5:"),
+        (
+            ["thread 'main' panicked at src/lib.rs:10:5:", "boom"], "abort",
+            "thread 'main' panicked at src/lib.rs:10:5:"
+        ),
         (["terminate called after throwing an instance of 'std::bad_alloc'"], "abort", "std::bad_alloc"),
         (["unrelated"], "abort", "fail_hard called abort"),
     ]) func abortTakesItsMessageFromTheLog(_ log: [String], _ category: String, _ text: String) {
         var facts = Self.facts(code: -6, address: 0, trap: 0, error: 0, number: 6)
-        facts.frames = [Self.frame("__pthread_kill_implementation"), Self.frame("raise"), Self.frame("abort"), Self.frame("fail_hard")]
+        facts.frames = [
+            Self.frame("__pthread_kill_implementation"), Self.frame("raise"), Self.frame("abort"),
+            Self.frame("fail_hard"),
+        ]
         facts.logTail = log
         let verdict = Diagnostician.diagnose(facts)
         #expect(verdict.diagnosis.category == category)
@@ -139,7 +151,8 @@ import Testing
     @Test func unsendableObjectOfAWheelIsThreadAffinity() {
         var facts = CrashFacts(kind: .unraisable, pid: 1)
         var site = DropSite()
-        site.message = "RuntimeError: _granian::wsgi::io::WSGIProtocol is unsendable, but is being dropped on another thread"
+        site.message =
+            "RuntimeError: _granian::wsgi::io::WSGIProtocol is unsendable, but is being dropped on another thread"
         facts.dropSite = site
         facts.threadName = "python-2"
         facts.crashedTid = 7
@@ -152,7 +165,9 @@ import Testing
         var facts = CrashFacts(kind: .signal, pid: 1)
         facts.exit = ExitStatus(waitStatus: 11)
         facts.level = "off"
-        #expect(Diagnostician.diagnose(facts).reason == "The worker died of SIGSEGV; nothing was captured, because the level is off.")
+        #expect(
+            Diagnostician.diagnose(facts).reason
+                == "The worker died of SIGSEGV; nothing was captured, because the level is off.")
     }
 
     @Test func waitStatusIsReadLikeTheMacrosDo() {

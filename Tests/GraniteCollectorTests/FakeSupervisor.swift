@@ -41,7 +41,8 @@ final class FakeSupervisor {
         let (mine, its) = try Self.socketPair()
         collectorPID = try Self.spawn(
             BuildProducts.executable("granite-crash").path,
-            ["collect", "--control-fd", "3", "--crash-dir", directory.file("crashes").path, "--level", level], descriptors: [its: 3])
+            ["collect", "--control-fd", "3", "--crash-dir", directory.file("crashes").path, "--level", level],
+            descriptors: [its: 3])
         close(its)
         control = mine
         guard try receive() == .ready else { throw POSIXError(.EPROTO) }
@@ -115,7 +116,9 @@ final class FakeSupervisor {
     }
 
     /// Starts a probe without telling the collector.
-    func spawnWorker(_ name: String, arguments: [String] = [], level: String = "full", serveDeadlineMilliseconds: Int = 20_000) throws -> Worker {
+    func spawnWorker(
+        _ name: String, arguments: [String] = [], level: String = "full", serveDeadlineMilliseconds: Int = 20_000
+    ) throws -> Worker {
         var worker = Worker()
         let number: UInt32 = level == "full" ? 2 : level == "short" ? 1 : 0
         worker.page = try CrashPage.make(crashID: worker.crashID, slot: 1, generation: 2, level: number)
@@ -124,7 +127,8 @@ final class FakeSupervisor {
         worker.pid = try Self.spawn(
             BuildProducts.executable("CrashProbe").path,
             [
-                name, "--level", level, "--page-fd", "10", "--memory-socket", "11", "--serve-deadline-ms", "\(serveDeadlineMilliseconds)", "--park-deadline-ms", "20000",
+                name, "--level", level, "--page-fd", "10", "--memory-socket", "11", "--serve-deadline-ms",
+                "\(serveDeadlineMilliseconds)", "--park-deadline-ms", "20000",
             ] + arguments, descriptors: [worker.page: 10, its: 11])
         close(its)
         return worker
@@ -139,15 +143,18 @@ final class FakeSupervisor {
     /// Waits for the worker's end and tells the collector, and that it was replaced.
     @discardableResult
     func reap(
-        _ worker: Worker, logTail: [String] = [], oomKills: Int? = 0, duringStartup: Bool = false, expected: Bool = false
+        _ worker: Worker, logTail: [String] = [], oomKills: Int? = 0, duringStartup: Bool = false,
+        expected: Bool = false
     ) throws -> Int32 {
         var status: Int32 = 0
         waitpid(worker.pid, &status, 0)
         try send(
             .exited(
                 .init(
-                    crashID: worker.crashID, pid: worker.pid, waitStatus: status, expected: expected, duringStartup: duringStartup,
-                    uptimeSeconds: 1.5, resources: .init(userSeconds: 0.25, systemSeconds: 0.5, maxRSSBytes: 1 << 20), logTail: logTail,
+                    crashID: worker.crashID, pid: worker.pid, waitStatus: status, expected: expected,
+                    duringStartup: duringStartup,
+                    uptimeSeconds: 1.5, resources: .init(userSeconds: 0.25, systemSeconds: 0.5, maxRSSBytes: 1 << 20),
+                    logTail: logTail,
                     oomKills: oomKills)))
         try send(.respawned(.init(crashID: worker.crashID, pid: 4790, afterMilliseconds: 38)))
         return status

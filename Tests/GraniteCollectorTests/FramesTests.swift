@@ -41,7 +41,8 @@ import Testing
     private static func walk(_ addresses: [UInt64], _ end: WalkEnd) -> UnwoundThread {
         let raw = RawThread(tid: 1, name: "", isCrashed: true, hasRegisters: true, fsBase: 0, registers: [])
         return UnwoundThread(
-            raw: raw, frames: addresses.map { .init(address: $0, isReturnAddress: $0 != addresses[0], trust: .cfi) }, end: end)
+            raw: raw, frames: addresses.map { .init(address: $0, isReturnAddress: $0 != addresses[0], trust: .cfi) },
+            end: end)
     }
 
     @Test func completeWalkIsKeptWhateverTheHandlerSaw() {
@@ -50,34 +51,43 @@ import Testing
     }
 
     @Test func handlersWalkContinuesOneThatWasCutShort() {
-        let merged = FrameChoice.merge(cfi: Self.walk([10, 20], .lost), handler: [10, 20, 30, 40, 5], isCode: { $0 > 8 })
+        let merged = FrameChoice.merge(
+            cfi: Self.walk([10, 20], .lost), handler: [10, 20, 30, 40, 5], isCode: { $0 > 8 })
         #expect(merged.frames.map(\.address) == [10, 20, 30, 40])
         #expect(merged.frames.map(\.trust) == [.cfi, .cfi, .handler, .handler])
     }
 
     @Test func captureFramesAreRemovedAndNothingElse() {
-        let names = ["granite_capture_now", "closure #1 in static Capture.now(_:subject:)", "ThreadBound.report(_:)", "ThreadBound.deinit", "main"]
+        let names = [
+            "granite_capture_now", "closure #1 in static Capture.now(_:subject:)", "ThreadBound.report(_:)",
+            "ThreadBound.deinit", "main",
+        ]
         #expect(CaptureFrames.removed(from: Self.frames(names)).compactMap(\.symbol) == ["ThreadBound.deinit", "main"])
         #expect(CaptureFrames.removed(from: Self.frames(["a", "b"])).count == 2)
     }
 
     @Test(arguments: [
-        (["__clock_nanosleep", "sleeper"], "idle"), (["epoll_wait", "loop"], "event loop"), (["futex_wait", "__lll_lock_wait"], "blocked"),
-        (["__futex_abstimed_wait_common64", "pthread_cond_timedwait", "take_gil"], "waiting for the GIL"), (["compute"], "running"),
+        (["__clock_nanosleep", "sleeper"], "idle"), (["epoll_wait", "loop"], "event loop"),
+        (["futex_wait", "__lll_lock_wait"], "blocked"),
+        (["__futex_abstimed_wait_common64", "pthread_cond_timedwait", "take_gil"], "waiting for the GIL"),
+        (["compute"], "running"),
         (["read", "f"], "blocked"),
     ]) func stateIsToldFromTheInnermostNames(_ names: [String], _ state: String) {
         #expect(ThreadState.describe(isCrashed: false, hasRegisters: true, frames: Self.frames(names)) == state)
     }
 
     @Test(arguments: [
-        ("/srv/shop/views.py", true), ("/usr/lib/python3.11/threading.py", false), ("/srv/venv/lib/python3.12/site-packages/flask/app.py", false),
-        ("<frozen importlib._bootstrap>", false), ("/srv/python3/app.py", true), ("/opt/py/lib/python3.13/json/decoder.py", false),
+        ("/srv/shop/views.py", true), ("/usr/lib/python3.11/threading.py", false),
+        ("/srv/venv/lib/python3.12/site-packages/flask/app.py", false),
+        ("<frozen importlib._bootstrap>", false), ("/srv/python3/app.py", true),
+        ("/opt/py/lib/python3.13/json/decoder.py", false),
     ]) func pythonFilesOfTheApplicationAreTold(_ file: String, _ expected: Bool) {
         #expect(InAppRule.isInApp(pythonFile: file) == expected)
     }
 
     @Test(arguments: [
-        ("/usr/lib/x86_64-linux-gnu/libc.so.6", false), ("/opt/py/lib/libpython3.11.so.1.0", false), ("/srv/shop/_native.so", true),
+        ("/usr/lib/x86_64-linux-gnu/libc.so.6", false), ("/opt/py/lib/libpython3.11.so.1.0", false),
+        ("/srv/shop/_native.so", true),
         ("/usr/bin/granite", false), ("[vdso]", false), ("/srv/venv/lib/python3.11/site-packages/numpy/core.so", false),
     ]) func modulesOfTheApplicationAreTold(_ module: String, _ expected: Bool) {
         var frame = Frame(kind: .native)
@@ -90,7 +100,8 @@ import Testing
         let directory = try TemporaryDirectory()
         let file = try directory.write((1...9).map { "line \($0)" }.joined(separator: "\n"), to: "a.py")
         var reader = SourceReader()
-        #expect(reader.excerpt(of: file.path, around: 5)?.map(\.text) == ["line 3", "line 4", "line 5", "line 6", "line 7"])
+        #expect(
+            reader.excerpt(of: file.path, around: 5)?.map(\.text) == ["line 3", "line 4", "line 5", "line 6", "line 7"])
         #expect(reader.excerpt(of: file.path, around: 1)?.map(\.line) == [1, 2, 3])
         #expect(reader.excerpt(of: file.path, around: 99) == nil)
         let fifo = directory.file("fifo").path

@@ -39,7 +39,8 @@ import Testing
         let analysis = Analyst(evidence: evidence, symbolizer: symbolizer, isFull: true).analyze()
         let watch = SupervisorMessage.Watch(crashID: "A", slot: 1, generation: 1, pid: 1, afterCollectorRestart: false)
         let assembler = ReportAssembler(
-            id: "A", job: .init(crashID: "A", source: .page, isFatal: true, isResumed: false), watch: watch, process: ProcessFacts(),
+            id: "A", job: .init(crashID: "A", source: .page, isFatal: true, isResumed: false), watch: watch,
+            process: ProcessFacts(),
             evidence: evidence, analysis: analysis, level: "full")
         return assembler.assemble(ending: Ending())
     }
@@ -55,7 +56,10 @@ import Testing
             for round in 0..<150 {
                 var page = original
                 // A third each: the capture and thread records, the whole fixed part, the snapshot with its maps and stacks.
-                let area = [capture..<(capture + 40_000), 16..<Int(GRANITE_SNAPSHOT_OFFSET), Int(GRANITE_SNAPSHOT_OFFSET)..<page.count][round % 3]
+                let area = [
+                    capture..<(capture + 40_000), 16..<Int(GRANITE_SNAPSHOT_OFFSET),
+                    Int(GRANITE_SNAPSHOT_OFFSET)..<page.count,
+                ][round % 3]
                 for _ in 0..<(1 << Int(random.next() % 10)) {
                     let position = area.lowerBound + Int(random.next() % UInt64(area.count))
                     page[position] = random.next() % 3 == 0 ? 0xff : UInt8(truncatingIfNeeded: random.next())
@@ -70,7 +74,9 @@ import Testing
         let original = try await Self.realPage()
         try await FakeSupervisor.onThread {
             let symbolizer = Symbolizer()
-            for length in [0, 1, 127, 128, 4096, 100_000, Int(GRANITE_OFFSET_CAPTURE.rawValue) + 100, 1 << 20, original.count / 2] {
+            for length in [
+                0, 1, 127, 128, 4096, 100_000, Int(GRANITE_OFFSET_CAPTURE.rawValue) + 100, 1 << 20, original.count / 2,
+            ] {
                 let report = try Self.report(ofPage: Array(original.prefix(length)), symbolizer: symbolizer)
                 #expect(report.capture?.errors?.isEmpty == false, "length \(length)")
                 #expect(report.reason?.isEmpty == false)
@@ -83,13 +89,15 @@ import Testing
             var random = SplitMix(state: 11)
             for round in 0..<60 {
                 var ends: [Int32] = [-1, -1]
-                #expect(socketpair(AF_UNIX, Int32(SOCK_SEQPACKET.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0, &ends) == 0)
+                #expect(
+                    socketpair(AF_UNIX, Int32(SOCK_SEQPACKET.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0, &ends) == 0)
                 defer { close(ends[0]) }
                 for _ in 0..<Int(random.next() % 40) {
                     var message = (0..<Int(random.next() % 6000)).map { _ in UInt8(truncatingIfNeeded: random.next()) }
                     if round % 2 == 0, message.count >= 16 {
                         // A header that fits the question, with a result that does not fit the bytes.
-                        let reply = granite_memory_reply(result: Int32(truncatingIfNeeded: random.next()), length: 4096, address: 0x1000)
+                        let reply = granite_memory_reply(
+                            result: Int32(truncatingIfNeeded: random.next()), length: 4096, address: 0x1000)
                         withUnsafeBytes(of: reply) { message.replaceSubrange(0..<16, with: $0) }
                     }
                     _ = message.withUnsafeBytes { Glibc.send(ends[1], $0.baseAddress, $0.count, Int32(MSG_DONTWAIT)) }

@@ -38,14 +38,18 @@ import Testing
     }
 
     @Test(arguments: [
-        "", "\n\n", "zz-yy r--p 0 0:0 0", "ffffffffffffffffffff-0 r", "10-10 rw-p 0 00:00 0", "20-10 rw-p 0 00:00 0 x", "1000-2000", "-",
+        "", "\n\n", "zz-yy r--p 0 0:0 0", "ffffffffffffffffffff-0 r", "10-10 rw-p 0 00:00 0", "20-10 rw-p 0 00:00 0 x",
+        "1000-2000", "-",
         "1000-2000 rwxp 99999999999999999999999 00:00 1 /a",
     ]) func nonsenseGivesNoMapping(_ text: String) {
         #expect(MemoryMap(text: Array(text.utf8)).mappings.isEmpty)
     }
 
     @Test func overlappingAndUnsortedLinesAreDropped() {
-        let map = MemoryMap(text: Array("2000-3000 r--p 0 00:00 0\n1000-2500 r--p 0 00:00 0\n2fff-4000 r--p 0 00:00 0\n4000-5000 r--p 0 00:00 0".utf8))
+        let map = MemoryMap(
+            text: Array(
+                "2000-3000 r--p 0 00:00 0\n1000-2500 r--p 0 00:00 0\n2fff-4000 r--p 0 00:00 0\n4000-5000 r--p 0 00:00 0"
+                    .utf8))
         #expect(map.mappings.map(\.start) == [0x2000, 0x4000])
     }
 }

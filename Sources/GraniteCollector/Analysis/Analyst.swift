@@ -45,7 +45,8 @@ struct Analyst {
 
     private func unwind(_ capture: CrashPage.Capture, _ analysis: inout Analysis) -> [UnwoundThread] {
         let threads = isFull ? evidence.page.threads : Array(evidence.page.threads.prefix(1))
-        let images = Dictionary(zip(evidence.modules, evidence.images).map { ($0.start, $1) }, uniquingKeysWith: { first, _ in first })
+        let images = Dictionary(
+            zip(evidence.modules, evidence.images).map { ($0.start, $1) }, uniquingKeysWith: { first, _ in first })
         let snapshot = evidence.page.snapshot
         let table = ModuleTable(evidence.modules)
         var unwound: [UnwoundThread]
@@ -63,7 +64,8 @@ struct Analyst {
         }
         if let crashed = unwound.first {
             unwound[0] = FrameChoice.merge(
-                cfi: crashed, handler: capture.handlerFrames.map(\.value), isCode: { table.index(containing: $0) != nil })
+                cfi: crashed, handler: capture.handlerFrames.map(\.value),
+                isCode: { table.index(containing: $0) != nil })
         }
         return unwound
     }
@@ -97,7 +99,9 @@ struct Analyst {
         report.folded = folded.cycle
         // A recursion that does not end is cut on purpose; its outer end is not missed.
         report.truncated = thread.end == .outermost || thread.end == .notParked ? nil : true
-        if thread.end == .notParked { report.note = note(report.note, "The thread did not stop in time: it has no registers and no frames.") }
+        if thread.end == .notParked {
+            report.note = note(report.note, "The thread did not stop in time: it has no registers and no frames.")
+        }
         if thread.end == .missingMemory, folded.cycle == nil {
             report.note = note(report.note, "The outer frames lie in memory that was not copied.")
         }
@@ -111,7 +115,8 @@ struct Analyst {
         if let python {
             report.holdsGIL = python.holdsGIL
             let stack = mergePythonFrames(
-                native: native, python: python.frames, nativeTruncated: thread.end != .outermost, pythonTruncated: python.truncated)
+                native: native, python: python.frames, nativeTruncated: thread.end != .outermost,
+                pythonTruncated: python.truncated)
             frames = stack.frames
             report.unmergedPythonFrames = stack.unmerged?.map(Self.withInApp)
             report.note = note(report.note, stack.note)
@@ -161,12 +166,15 @@ struct Analyst {
     /// All modules at level full, else those that frames name.
     private func modules(namedIn threads: [ThreadReport]) -> [ModuleInfo] {
         let named = Set(threads.flatMap { $0.frames ?? [] }.compactMap(\.module))
-        return zip(evidence.modules, evidence.images).filter { isFull || named.contains($0.0.path) }.map { module, image in
+        return zip(evidence.modules, evidence.images).filter { isFull || named.contains($0.0.path) }.map {
+            module, image in
             var info = ModuleInfo()
             info.path = module.path
             info.base = Address(module.start)
             info.size = module.end - module.start
-            let buildID = image.buildID ?? image.memory.flatMap { ELFImage.buildID(bytes: $0) } ?? ELFImage.buildID(path: module.path)
+            let buildID =
+                image.buildID ?? image.memory.flatMap { ELFImage.buildID(bytes: $0) }
+                ?? ELFImage.buildID(path: module.path)
             info.buildID = buildID.map(Self.hexadecimal)
             info.debug = symbolizer.debugStatus(of: image)
             return info

@@ -20,17 +20,24 @@ struct CaptureAccount {
         if flags.contains(.secondFault) {
             miss(
                 true,
-                "The handler itself met \(SignalName.name(Int(capture.secondFaultSignal))) at \(capture.secondFaultAddress) and ended the capture.")
+                "The handler itself met \(SignalName.name(Int(capture.secondFaultSignal))) at \(capture.secondFaultAddress) and ended the capture."
+            )
         }
         miss(flags.contains(.parkTimedOut), "Some threads did not stop in time; they have no frames.")
         miss(flags.contains(.threadsTruncated), "There were more threads than a crash page holds.")
         miss(flags.contains(.snapshotFull), "Some stacks were left out: the snapshot area is full.")
-        if job.source == .live { miss(flags.contains(.collectorTimeout), "The worker did not wait until its memory was read.") }
+        if job.source == .live {
+            miss(flags.contains(.collectorTimeout), "The worker did not wait until its memory was read.")
+        }
         // These two cost a second opinion only.
         if flags.contains(.walkFaulted) { errors.append("The handler's own walk met a fault and was cut short.") }
-        if flags.contains(.noUnwinder) { errors.append("libunwind could not be loaded in the worker: the handler did not walk its stack.") }
+        if flags.contains(.noUnwinder) {
+            errors.append("libunwind could not be loaded in the worker: the handler did not walk its stack.")
+        }
         if level == "short", capture.threadCount > 1 {
-            errors.append("\(capture.threadCount - 1) other threads are left out at level short; GRANITE_BACKTRACE=full shows them.")
+            errors.append(
+                "\(capture.threadCount - 1) other threads are left out at level short; GRANITE_BACKTRACE=full shows them."
+            )
         }
         if let crashed = threads.first, crashed.truncated == true, crashed.folded == nil {
             miss(true, "The crashed thread's stack could not be walked to its end.")
@@ -58,7 +65,8 @@ struct CaptureAccount {
 
     private static func durations(_ capture: CrashPage.Capture) -> [CaptureInfo.Step] {
         let ends = [
-            ("claim", capture.claimedNanoseconds), ("park", capture.parkedNanoseconds), ("walk", capture.walkedNanoseconds),
+            ("claim", capture.claimedNanoseconds), ("park", capture.parkedNanoseconds),
+            ("walk", capture.walkedNanoseconds),
             ("copy", capture.copiedNanoseconds), ("serve", capture.servedNanoseconds),
         ]
         var last = capture.enteredNanoseconds

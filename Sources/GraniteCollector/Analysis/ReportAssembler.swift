@@ -1,9 +1,9 @@
 // Puts a report together: page, analysis and the supervisor's news of the end, then diagnosis, redaction and fingerprint. Pure but for
 // uname(2): the same inputs give the same report.
 
+import Glibc
 import GraniteCrashChannel
 import GraniteReport
-import Glibc
 
 struct ReportAssembler {
     var id: String
@@ -27,8 +27,11 @@ struct ReportAssembler {
         report.worker = workerInfo(ending)
         let requests = page.requests.map { request(of: $0, at: capture?.enteredNanoseconds) }
         report.requests = requests.isEmpty ? nil : requests
-        if let capture { report.request = requests.first { $0.tid == Int(capture.crashedThread) } }
-        else if requests.count == 1 { report.request = requests.first }
+        if let capture {
+            report.request = requests.first { $0.tid == Int(capture.crashedThread) }
+        } else if requests.count == 1 {
+            report.request = requests.first
+        }
         if let capture, capture.kind != .signal { report.dropSite = dropSite(capture) }
         report.threads = analysis.threads.isEmpty ? nil : analysis.threads
         report.modules = analysis.modules.isEmpty ? nil : analysis.modules
@@ -76,8 +79,12 @@ struct ReportAssembler {
         info.code = code
         info.codeName = SignalName.codeName(signal: number, code: code)
         // si_addr means something where the signal came from the CPU (sigaction(2)).
-        if code > 0, [SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP].contains(capture.signalNumber) { info.address = capture.signalAddress }
-        if code <= 0, capture.senderPID > 0 { info.sender = .init(pid: Int(capture.senderPID), uid: Int(capture.senderUID)) }
+        if code > 0, [SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP].contains(capture.signalNumber) {
+            info.address = capture.signalAddress
+        }
+        if code <= 0, capture.senderPID > 0 {
+            info.sender = .init(pid: Int(capture.senderPID), uid: Int(capture.senderUID))
+        }
         return info
     }
 
@@ -161,7 +168,8 @@ struct ReportAssembler {
         site.message = capture.message.isEmpty ? nil : capture.message
         site.ownerTid = capture.ownerThread == 0 ? nil : Int(capture.ownerThread)
         site.ownerName = capture.ownerName.isEmpty ? nil : capture.ownerName
-        site.created = capture.createdNanoseconds == 0 ? nil : Timestamp.rfc3339(nanoseconds: capture.createdNanoseconds)
+        site.created =
+            capture.createdNanoseconds == 0 ? nil : Timestamp.rfc3339(nanoseconds: capture.createdNanoseconds)
         site.creationFrames = analysis.creationFrames.isEmpty ? nil : analysis.creationFrames
         return site
     }
@@ -175,7 +183,9 @@ struct ReportAssembler {
         let errors = account.errors + evidence.errors + analysis.errors
         info.errors = errors.isEmpty ? nil : errors
         info.incomplete = account.isIncomplete || evidence.isIncomplete || analysis.isIncomplete
-        if let suppressed = evidence.page.status?.suppressedCaptures, suppressed > 0 { info.suppressed = Int(suppressed) }
+        if let suppressed = evidence.page.status?.suppressedCaptures, suppressed > 0 {
+            info.suppressed = Int(suppressed)
+        }
         return info
     }
 

@@ -10,15 +10,19 @@ enum AbortRule {
         let caller = callerOfAbort(facts.frames)
         if let caller { evidence.append("\(caller) called abort") }
         let message = facts.abortMessage.map { Wording.trimmed($0) } ?? messageInLog(facts.logTail)
-        if facts.abortMessage != nil { evidence.append("glibc's abort message: \(message ?? "")") }
-        else if let message { evidence.append("the last message on stderr: \(message)") }
+        if facts.abortMessage != nil {
+            evidence.append("glibc's abort message: \(message ?? "")")
+        } else if let message {
+            evidence.append("the last message on stderr: \(message)")
+        }
 
         if let message, isHeapCorruption(message) {
             let function = firstOutsideAllocator(facts.frames)
             return Verdict(
                 .heapCorruption, .certain, evidence,
                 MemoryFaultRule.sentence(
-                    "glibc found the heap corrupted (\(message))\(function.map { " when \($0) was called" } ?? "")", facts))
+                    "glibc found the heap corrupted (\(message))\(function.map { " when \($0) was called" } ?? "")",
+                    facts))
         }
         let who = caller.map { "\($0) called abort" } ?? "The program called abort"
         let said = message.map { ": \($0)" } ?? (Wording.pythonClause(facts.frames).map { ", \($0)" } ?? "")
@@ -27,7 +31,8 @@ enum AbortRule {
 
     /// Functions on the way from abort(3) to the signal, and those that only pass a message on.
     private static let machinery: Set<String> = [
-        "pthread_kill_implementation", "pthread_kill_internal", "pthread_kill", "raise", "abort", "libc_message", "assert_fail_base",
+        "pthread_kill_implementation", "pthread_kill_internal", "pthread_kill", "raise", "abort", "libc_message",
+        "assert_fail_base",
         "assert_fail", "malloc_printerr", "fortify_fail", "chk_fail", "kill", "tgkill", "gsignal", "libc_message_impl",
     ]
 
@@ -46,7 +51,8 @@ enum AbortRule {
     private static func withoutUnderscores(_ name: String) -> String { String(name.drop { $0 == "_" }) }
 
     private static let heapTexts = [
-        "double free", "free(): ", "malloc(): ", "realloc(): ", "corrupted size", "munmap_chunk(): ", "malloc_consolidate(): ",
+        "double free", "free(): ", "malloc(): ", "realloc(): ", "corrupted size", "munmap_chunk(): ",
+        "malloc_consolidate(): ",
         "corrupted double-linked list", "invalid pointer", "corrupted unsorted chunks", "tcache", "sysmalloc",
     ]
 
@@ -54,8 +60,10 @@ enum AbortRule {
 
     private static func firstOutsideAllocator(_ frames: [Frame]) -> String? {
         let allocator: Set<String> = [
-            "int_free", "int_malloc", "int_realloc", "free", "malloc", "realloc", "calloc", "cfree", "munmap_chunk", "libc_free",
-            "libc_malloc", "libc_realloc", "malloc_consolidate", "unlink_chunk", "tcache_thread_shutdown", "systrim", "sysmalloc",
+            "int_free", "int_malloc", "int_realloc", "free", "malloc", "realloc", "calloc", "cfree", "munmap_chunk",
+            "libc_free",
+            "libc_malloc", "libc_realloc", "malloc_consolidate", "unlink_chunk", "tcache_thread_shutdown", "systrim",
+            "sysmalloc",
         ]
         for frame in frames.prefix(24) where frame.kind == .native {
             guard let symbol = frame.symbol.map(Wording.bare) else { return nil }
@@ -68,7 +76,8 @@ enum AbortRule {
     /// Texts that runtimes print right before they abort; the last such line is taken.
     static func messageInLog(_ lines: [String]) -> String? {
         let starts = [
-            "Fatal Python error:", "Fatal error:", "terminate called", "*** stack smashing detected", "*** buffer overflow detected",
+            "Fatal Python error:", "Fatal error:", "terminate called", "*** stack smashing detected",
+            "*** buffer overflow detected",
         ]
         for line in lines.reversed() {
             let text = Wording.trimmed(line)
@@ -89,19 +98,22 @@ enum TrapRule {
         let failure = innermost.compactMap(\.symbol).first { $0.hasPrefix("Swift runtime failure: ") }
         let assertion = innermost.contains { frame in
             let symbol = frame.symbol ?? ""
-            return symbol.contains("_assertionFailure") || symbol.contains("_fatalErrorMessage") || symbol.contains("swift::fatalError")
+            return symbol.contains("_assertionFailure") || symbol.contains("_fatalErrorMessage")
+                || symbol.contains("swift::fatalError")
                 || symbol.contains("swift_abort")
         }
         let logged = facts.logTail.last { $0.contains("Fatal error:") }.map { Wording.trimmed($0) }
         let place = innermost.first { frame in
             guard let symbol = frame.symbol else { return false }
-            return frame.inApp == true && !symbol.hasPrefix("Swift runtime failure") || frame.inlined != true && !symbol.contains("Failure(")
-                && !symbol.contains("_fatalErrorMessage")
+            return frame.inApp == true && !symbol.hasPrefix("Swift runtime failure")
+                || frame.inlined != true && !symbol.contains("Failure(")
+                    && !symbol.contains("_fatalErrorMessage")
         }
-        let location = place.map { frame in
-            let line = frame.file.map { " (\(SourcePath.name($0))\(frame.line.map { ":\($0)" } ?? ""))" } ?? ""
-            return " in \(frame.symbol ?? "?")\(line)"
-        } ?? ""
+        let location =
+            place.map { frame in
+                let line = frame.file.map { " (\(SourcePath.name($0))\(frame.line.map { ":\($0)" } ?? ""))" } ?? ""
+                return " in \(frame.symbol ?? "?")\(line)"
+            } ?? ""
         guard failure != nil || assertion || logged != nil else {
             guard number == Int(SIGILL) else {
                 return Verdict(
@@ -116,7 +128,9 @@ enum TrapRule {
         if let failure { evidence.append("the trap was inlined from the pseudo function \"\(failure)\"") }
         if assertion { evidence.append("the innermost frames are those of Swift's failure reporting") }
         if let logged { evidence.append("stderr: \(logged)") }
-        let what = failure.map { String($0.dropFirst("Swift runtime failure: ".count)) } ?? logged ?? "a precondition failed"
-        return Verdict(.swiftTrap, .certain, evidence, Wording.sentence("Swift stopped the program\(location): \(what)"))
+        let what =
+            failure.map { String($0.dropFirst("Swift runtime failure: ".count)) } ?? logged ?? "a precondition failed"
+        return Verdict(
+            .swiftTrap, .certain, evidence, Wording.sentence("Swift stopped the program\(location): \(what)"))
     }
 }

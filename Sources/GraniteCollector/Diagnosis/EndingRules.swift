@@ -8,7 +8,8 @@ enum OutOfMemoryRule {
     static func verdict(_ facts: CrashFacts) -> Verdict? {
         guard facts.kind == .oomKill else { return nil }
         let kills = facts.oomKills ?? 0
-        let rss = facts.rssBytes > 0 ? " Its resident memory was \(Wording.size(facts.rssBytes)) when last sampled." : ""
+        let rss =
+            facts.rssBytes > 0 ? " Its resident memory was \(Wording.size(facts.rssBytes)) when last sampled." : ""
         return Verdict(
             .outOfMemory, .certain, ["the cgroup's oom_kill counter rose by \(kills) while the worker died of SIGKILL"],
             "The kernel killed the worker because its cgroup was out of memory." + rss)
@@ -46,7 +47,8 @@ enum ExitRule {
         let last = error.map { ["the last error on stderr: \($0)"] } ?? []
         guard exit.code == nil else {
             return Verdict(
-                .exitCode, .certain, ["waitpid: \(ending(exit))"] + last, "The worker \(ending(exit)) without being asked to stop.")
+                .exitCode, .certain, ["waitpid: \(ending(exit))"] + last,
+                "The worker \(ending(exit)) without being asked to stop.")
         }
         return nil
     }
@@ -88,7 +90,8 @@ enum SentSignalRule {
                 .killedByProcess, facts.oomKills == 0 ? .likely : .possible, evidence,
                 "The worker was killed with SIGKILL; the kernel does not tell by whom.")
         case SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS:
-            let why = facts.level == "off" ? "nothing was captured, because the level is off" : "its handler did not run"
+            let why =
+                facts.level == "off" ? "nothing was captured, because the level is off" : "its handler did not run"
             evidence.append(why)
             if let message = AbortRule.messageInLog(facts.logTail), number == SIGABRT {
                 evidence.append("the last message on stderr: \(message)")
@@ -97,7 +100,8 @@ enum SentSignalRule {
             return Verdict(.unknown, .possible, evidence, "The worker died of \(name); \(why).")
         default:
             return Verdict(
-                .killedByProcess, .likely, evidence, "The worker was ended by \(name), which its supervisor had not sent.")
+                .killedByProcess, .likely, evidence,
+                "The worker was ended by \(name), which its supervisor had not sent.")
         }
     }
 }
@@ -120,7 +124,8 @@ enum OtherSignalRule {
                 .forbiddenSystemCall, .certain, ["si_code is \(facts.signal?.codeName ?? "not known")"],
                 MemoryFaultRule.sentence("A seccomp filter refused a system call\(place)", facts))
         default:
-            return Verdict(.unknown, .possible, [], MemoryFaultRule.sentence("The worker died of \(name)\(place)", facts))
+            return Verdict(
+                .unknown, .possible, [], MemoryFaultRule.sentence("The worker died of \(name)\(place)", facts))
         }
     }
 }

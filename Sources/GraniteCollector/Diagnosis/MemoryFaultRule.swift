@@ -50,7 +50,8 @@ enum MemoryFaultRule {
         let pointer = suspects.first.map { " (\($0.0) = \(Wording.hex($0.1)))" } ?? ""
         return Verdict(
             .nonCanonicalAddress, suspects.isEmpty ? .likely : .certain, evidence,
-            sentence("\(function) used a pointer that is no address at all\(pointer): overwritten or freed memory", facts))
+            sentence(
+                "\(function) used a pointer that is no address at all\(pointer): overwritten or freed memory", facts))
     }
 
     private static func invalid(_ facts: CrashFacts, _ address: UInt64, accessRefused: Bool) -> Verdict {
@@ -63,11 +64,14 @@ enum MemoryFaultRule {
             if mapping.isReadable, !mapping.isWritable, facts.errorCode & 2 != 0 {
                 return Verdict(
                     .writeToReadOnly, .certain, evidence,
-                    sentence("\(function) wrote to address \(Wording.hex(address)), which is read-only (\(place))", facts))
+                    sentence(
+                        "\(function) wrote to address \(Wording.hex(address)), which is read-only (\(place))", facts))
             }
             return Verdict(
                 .invalidAddress, .certain, evidence,
-                sentence("\(function) \(verb(facts)) address \(Wording.hex(address)), which may not be accessed (\(place))", facts))
+                sentence(
+                    "\(function) \(verb(facts)) address \(Wording.hex(address)), which may not be accessed (\(place))",
+                    facts))
         }
         evidence.append("no mapping holds \(Wording.hex(address))")
         return Verdict(
@@ -85,7 +89,8 @@ enum MemoryFaultRule {
         guard let mapping = facts.map.mapping(containing: address), !mapping.path.isEmpty else {
             return Verdict(
                 .invalidAddress, .likely, ["si_code is \(facts.signal?.codeName ?? "not known")"],
-                sentence("\(function) \(verb(facts)) address \(Wording.hex(address)), which has no memory behind it", facts))
+                sentence(
+                    "\(function) \(verb(facts)) address \(Wording.hex(address)), which has no memory behind it", facts))
         }
         let offset = mapping.offset &+ (address &- mapping.start)
         return Verdict(
@@ -95,7 +100,8 @@ enum MemoryFaultRule {
                 "\(Wording.hex(address)) is mapped from \(mapping.path) at offset \(offset), beyond the end of the file",
             ],
             sentence(
-                "\(function) \(verb(facts)) a page of \(mapping.path) that the file no longer has: it was truncated while mapped", facts))
+                "\(function) \(verb(facts)) a page of \(mapping.path) that the file no longer has: it was truncated while mapped",
+                facts))
     }
 
     private static func protection(_ mapping: Mapping) -> String {
@@ -104,7 +110,9 @@ enum MemoryFaultRule {
 
     private static func access(_ facts: CrashFacts) -> [String] {
         guard facts.trapNumber == 14 else { return [] }
-        return ["the page fault was a \(facts.errorCode & 2 != 0 ? "write" : "read") (error code \(Wording.hex(facts.errorCode)))"]
+        return [
+            "the page fault was a \(facts.errorCode & 2 != 0 ? "write" : "read") (error code \(Wording.hex(facts.errorCode)))"
+        ]
     }
 
     /// Registers that point at the address or up to a page below it.
@@ -125,16 +133,24 @@ enum MemoryFaultRule {
 /// The CPU was sent where no code is.
 enum JumpRule {
     static func verdict(_ facts: CrashFacts) -> Verdict? {
-        guard facts.kind == .signal, facts.signalNumber == Int(SIGSEGV), let pc = facts.programCounter else { return nil }
+        guard facts.kind == .signal, facts.signalNumber == Int(SIGSEGV), let pc = facts.programCounter else {
+            return nil
+        }
         let fetch = facts.trapNumber == 14 && facts.errorCode & 0x10 != 0
         let address = facts.signal?.address?.value
-        guard fetch || (facts.signal?.code != 0x80 && address == pc && facts.map.mapping(containing: pc)?.isExecutable != true) else {
+        guard
+            fetch
+                || (facts.signal?.code != 0x80 && address == pc
+                    && facts.map.mapping(containing: pc)?.isExecutable != true)
+        else {
             return nil
         }
         let caller = facts.frames.dropFirst().first { $0.kind == .native }?.symbol.map(Wording.bare)
         let by = caller.map { "\($0) called" } ?? "The program jumped to"
         var evidence = ["the instruction pointer itself is \(Wording.hex(pc))"]
-        if fetch { evidence.append("the page fault was an instruction fetch (error code \(Wording.hex(facts.errorCode)))") }
+        if fetch {
+            evidence.append("the page fault was an instruction fetch (error code \(Wording.hex(facts.errorCode)))")
+        }
         guard let mapping = facts.map.mapping(containing: pc) else {
             if pc < MemoryFaultRule.nullRegion {
                 return Verdict(
@@ -150,6 +166,7 @@ enum JumpRule {
         evidence.append("it lies in \(place), which is not executable")
         return Verdict(
             .executeNonExecutable, .certain, evidence,
-            MemoryFaultRule.sentence("\(by) address \(Wording.hex(pc)) as a function, but that is data (\(place))", facts))
+            MemoryFaultRule.sentence(
+                "\(by) address \(Wording.hex(pc)) as a function, but that is data (\(place))", facts))
     }
 }

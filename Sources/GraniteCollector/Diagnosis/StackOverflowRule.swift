@@ -11,8 +11,10 @@ enum StackOverflowRule {
 
     static func verdict(_ facts: CrashFacts) -> Verdict? {
         guard facts.kind == .signal, [Int(SIGSEGV), Int(SIGBUS)].contains(facts.signalNumber),
-            let address = facts.signal?.address?.value, let stackPointer = facts.stackPointer, let stack = stack(facts, stackPointer),
-            address < stack.start, stack.start - address <= gap, stackPointer < stack.start || stackPointer - stack.start <= nearness
+            let address = facts.signal?.address?.value, let stackPointer = facts.stackPointer,
+            let stack = stack(facts, stackPointer),
+            address < stack.start, stack.start - address <= gap,
+            stackPointer < stack.start || stackPointer - stack.start <= nearness
         else { return nil }
         // The fault and the stack pointer belong together: a push, a call or a store near it.
         let distance = address > stackPointer ? address - stackPointer : stackPointer - address
@@ -36,13 +38,15 @@ enum StackOverflowRule {
         evidence.append("\(names) repeats \(cycle.atLeast == true ? "at least " : "")\(turns) times")
         return Verdict(
             .stackOverflow, .certain, evidence,
-            "Runaway recursion used up the stack of \(name) (\(size)): \(names), \(cycle.atLeast == true ? "at least " : "")\(turns) turns.")
+            "Runaway recursion used up the stack of \(name) (\(size)): \(names), \(cycle.atLeast == true ? "at least " : "")\(turns) turns."
+        )
     }
 
     /// The mapping that the stack pointer is in, or, once it has left it, the next above.
     private static func stack(_ facts: CrashFacts, _ stackPointer: UInt64) -> Mapping? {
         if let mapping = facts.map.mapping(containing: stackPointer), mapping.isWritable { return mapping }
-        guard let above = facts.map.mapping(above: stackPointer), above.isWritable, above.start - stackPointer <= gap else { return nil }
+        guard let above = facts.map.mapping(above: stackPointer), above.isWritable, above.start - stackPointer <= gap
+        else { return nil }
         return above
     }
 

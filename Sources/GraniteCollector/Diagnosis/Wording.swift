@@ -16,7 +16,9 @@ enum Wording {
     }
 
     /// The canonical name of a native frame's function.
-    static func name(of frame: Frame) -> String { frame.symbol.map { CanonicalSymbol.name($0, module: frame.module) } ?? "?" }
+    static func name(of frame: Frame) -> String {
+        frame.symbol.map { CanonicalSymbol.name($0, module: frame.module) } ?? "?"
+    }
 
     /// Without the underscores of internal names and the suffix of the CPU's variant that the loader chose (ifunc).
     static func bare(_ symbol: String) -> String { CanonicalSymbol.name(symbol, module: "libc.so") }
@@ -39,7 +41,8 @@ enum Wording {
         }
         if throughCtypes, python.file?.hasSuffix("ctypes/__init__.py") == true {
             let caller = frames[(position + 1)...].first { $0.kind == .python }
-            return "that Python passed to ctypes.\(python.symbol ?? "?")" + (caller.map { " in \(Wording.python($0))" } ?? "")
+            return "that Python passed to ctypes.\(python.symbol ?? "?")"
+                + (caller.map { " in \(Wording.python($0))" } ?? "")
         }
         return "in a call from Python's \(Wording.python(python))" + (throughCtypes ? " through ctypes" : "")
     }

@@ -23,7 +23,9 @@ enum AsyncFrames {
     /// The parts of an async function are mangled with the suffixes TY (suspend) and TQ (await resume) and a number
     /// (swift, docs/ABI/Mangling.rst).
     static func isAsync(_ frame: Frame) -> Bool {
-        guard frame.kind == .native, let raw = frame.rawSymbol, raw.hasPrefix("$s"), raw.hasSuffix("_") else { return false }
+        guard frame.kind == .native, let raw = frame.rawSymbol, raw.hasPrefix("$s"), raw.hasSuffix("_") else {
+            return false
+        }
         let digits = raw.dropLast().reversed().prefix { $0.isNumber }.count
         let mark = raw.dropLast(digits + 1).suffix(2)
         return mark == "TY" || mark == "TQ"

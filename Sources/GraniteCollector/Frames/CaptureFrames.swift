@@ -16,6 +16,7 @@ enum CaptureFrames {
     /// The C core, and GraniteCapture's way into it.
     private static func isCapture(_ frame: Frame) -> Bool {
         guard frame.kind == .native, let symbol = frame.symbol else { return false }
-        return symbol.hasPrefix("granite_capture") || symbol.contains("Capture.now(") || symbol.contains("ThreadBound.report(")
+        return symbol.hasPrefix("granite_capture") || symbol.contains("Capture.now(")
+            || symbol.contains("ThreadBound.report(")
     }
 }

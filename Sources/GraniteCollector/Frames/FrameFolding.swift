@@ -13,7 +13,9 @@ package enum FrameFolding {
 
     /// Folds the longest run of a repeating cycle.
     /// - Parameter reachedLimit: true if the walk stopped at its limit; then there were at least so many turns.
-    package static func fold(_ frames: [Frame], reachedLimit: Bool) -> (frames: [Frame], cycle: ThreadReport.FoldedCycle?) {
+    package static func fold(_ frames: [Frame], reachedLimit: Bool) -> (
+        frames: [Frame], cycle: ThreadReport.FoldedCycle?
+    ) {
         let keys = frames.map(Key.init)
         guard let (start, length, repeats) = longestCycle(keys) else { return (frames, nil) }
         let kept = Array(frames[..<(start + length)]) + frames[(start + length * (repeats + 1))...]
@@ -48,7 +50,9 @@ package enum FrameFolding {
             var position = 0
             while position + length < codes.count {
                 var run = 0
-                while position + run + length < codes.count, codes[position + run] == codes[position + run + length] { run += 1 }
+                while position + run + length < codes.count, codes[position + run] == codes[position + run + length] {
+                    run += 1
+                }
                 let repeats = run / length
                 let better = best.map { repeats * length > $0.repeats * $0.length } ?? true
                 if repeats > 0, position < maxStart, (repeats + 1) * length >= minFoldedFrames, better {

@@ -34,8 +34,10 @@ package enum InAppRule {
     }
 
     private static let libraries = [
-        "libc.so", "libc-", "libm.so", "libdl.so", "libpthread", "librt.so", "ld-linux", "ld-", "libgcc_s", "libstdc++", "libc++",
-        "libpython", "libswift", "lib_Foundation", "libFoundation", "libdispatch", "libBlocksRuntime", "libffi", "libunwind", "python3",
+        "libc.so", "libc-", "libm.so", "libdl.so", "libpthread", "librt.so", "ld-linux", "ld-", "libgcc_s", "libstdc++",
+        "libc++",
+        "libpython", "libswift", "lib_Foundation", "libFoundation", "libdispatch", "libBlocksRuntime", "libffi",
+        "libunwind", "python3",
     ]
 
     static func isInApp(module path: String, symbol: String?) -> Bool {
@@ -44,8 +46,11 @@ package enum InAppRule {
         if name == "granite" || name == "granite-crash" || name == "python" { return false }
         if libraries.contains(where: { name.hasPrefix($0) }) { return false }
         // Extension modules of the standard library and of installed packages are libraries, too.
-        if path.contains("/lib-dynload/") || path.contains("/site-packages/") || path.contains("/dist-packages/") { return false }
+        if path.contains("/lib-dynload/") || path.contains("/site-packages/") || path.contains("/dist-packages/") {
+            return false
+        }
         if let symbol, symbol.hasPrefix("granite_capture") || symbol.hasPrefix("granite_thread_") { return false }
-        return !path.hasPrefix("/usr/lib/") && !path.hasPrefix("/lib/") && !path.hasPrefix("/usr/lib64/") && !path.hasPrefix("/lib64/")
+        return !path.hasPrefix("/usr/lib/") && !path.hasPrefix("/lib/") && !path.hasPrefix("/usr/lib64/")
+            && !path.hasPrefix("/lib64/")
     }
 }

@@ -23,7 +23,8 @@ package struct SourceReader {
         return (max(1, line - Self.context)...min(lines.count, line + Self.context)).map { number in
             var text = lines[number - 1].prefix(4 * Self.maxLineCharacters)
             if text.last == UInt8(ascii: "\r") { text = text.dropLast() }
-            return Frame.SourceLine(line: number, text: String(String(decoding: text, as: UTF8.self).prefix(Self.maxLineCharacters)))
+            return Frame.SourceLine(
+                line: number, text: String(String(decoding: text, as: UTF8.self).prefix(Self.maxLineCharacters)))
         }
     }
 

@@ -39,22 +39,29 @@ package enum ThreadState {
 
     /// Waits for work or for time.
     private static let idles: Set<String> = [
-        "nanosleep", "clock_nanosleep", "clock_nanosleep_time64", "sleep", "usleep", "pause", "select", "pselect", "poll", "ppoll",
-        "futex_abstimed_wait_common", "futex_abstimed_wait_common64", "futex_abstimed_wait", "futex_abstimed_wait_cancelable64",
-        "pthread_cond_wait", "pthread_cond_timedwait", "pthread_cond_clockwait", "new_sem_wait_slow64", "new_sem_wait_slow",
-        "sem_wait", "sem_timedwait", "sem_clockwait", "futex_wait", "granite_futex_wait", "accept", "accept4", "sigtimedwait",
-        "sigwait", "sigwaitinfo", "rt_sigtimedwait", "dispatch_worker_thread_wait", "Py_sem_wait", "PyThread_acquire_lock_timed",
+        "nanosleep", "clock_nanosleep", "clock_nanosleep_time64", "sleep", "usleep", "pause", "select", "pselect",
+        "poll", "ppoll",
+        "futex_abstimed_wait_common", "futex_abstimed_wait_common64", "futex_abstimed_wait",
+        "futex_abstimed_wait_cancelable64",
+        "pthread_cond_wait", "pthread_cond_timedwait", "pthread_cond_clockwait", "new_sem_wait_slow64",
+        "new_sem_wait_slow",
+        "sem_wait", "sem_timedwait", "sem_clockwait", "futex_wait", "granite_futex_wait", "accept", "accept4",
+        "sigtimedwait",
+        "sigwait", "sigwaitinfo", "rt_sigtimedwait", "dispatch_worker_thread_wait", "Py_sem_wait",
+        "PyThread_acquire_lock_timed",
         "sched_yield",
     ]
 
     private static let locks: Set<String> = [
-        "lll_lock_wait", "lll_lock_wait_private", "pthread_mutex_lock", "pthread_mutex_lock_full", "pthread_rwlock_rdlock",
+        "lll_lock_wait", "lll_lock_wait_private", "pthread_mutex_lock", "pthread_mutex_lock_full",
+        "pthread_rwlock_rdlock",
         "pthread_rwlock_wrlock", "futex_lock_pi",
     ]
 
     /// Waits for somebody else.
     private static let waits: Set<String> = [
         "syscall", "pthread_join", "pthread_clockjoin_ex", "pthread_timedjoin_ex", "read", "write", "recv", "recvfrom",
-        "recvmsg", "send", "sendto", "sendmsg", "wait4", "waitpid", "waitid", "fsync", "fdatasync", "connect", "flock", "open", "openat",
+        "recvmsg", "send", "sendto", "sendmsg", "wait4", "waitpid", "waitid", "fsync", "fdatasync", "connect", "flock",
+        "open", "openat",
     ]
 }

@@ -39,7 +39,9 @@ enum AbortMessage {
             for index in 0..<Int32(clamping: min(header.sh_size / header.sh_entsize, 100_000)) {
                 var symbol = GElf_Sym()
                 guard gelf_getsym(data, index, &symbol) != nil else { break }
-                if let text = elf_strptr(elf, Int(header.sh_link), Int(symbol.st_name)), strcmp(text, name) == 0 { return symbol.st_value }
+                if let text = elf_strptr(elf, Int(header.sh_link), Int(symbol.st_name)), strcmp(text, name) == 0 {
+                    return symbol.st_value
+                }
             }
         }
         return nil

@@ -26,7 +26,9 @@ package struct CapturedPage: Sendable {
         status = attempt { () throws(CrashPageError) in try page.status() }
         requests = attempt { () throws(CrashPageError) in try page.requests() } ?? []
         breadcrumbs = attempt { () throws(CrashPageError) in try page.breadcrumbs() } ?? []
-        guard withCapture, let capture = attempt({ () throws(CrashPageError) in try page.capture() }), capture.stage > .idle, capture.kind != .none else {
+        guard withCapture, let capture = attempt({ () throws(CrashPageError) in try page.capture() }),
+            capture.stage > .idle, capture.kind != .none
+        else {
             return
         }
         self.capture = capture

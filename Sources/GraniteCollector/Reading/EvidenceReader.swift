@@ -24,7 +24,8 @@ struct EvidenceReader {
         var clock = StepClock(start: start)
 
         var evidence = Evidence(
-            page: page.map { CapturedPage($0, withCapture: withCapture) } ?? CapturedPage(problem: "The crash page could not be opened."))
+            page: page.map { CapturedPage($0, withCapture: withCapture) }
+                ?? CapturedPage(problem: "The crash page could not be opened."))
         evidence.errors += evidence.page.problems
         clock.lap("collector page")
         guard evidence.page.capture != nil else { return evidence }
@@ -39,7 +40,8 @@ struct EvidenceReader {
             clock.lap("collector build-ids")
             evidence.asyncResumes = readAsyncChain(evidence.page, live)
             if evidence.page.capture?.signalNumber == 6 {
-                evidence.abortMessage = AbortMessage.read(modules: evidence.modules, images: evidence.images, memory: live)
+                evidence.abortMessage = AbortMessage.read(
+                    modules: evidence.modules, images: evidence.images, memory: live)
             }
         } else {
             evidence.images = ModuleIdentity.images(of: evidence.modules, memory: nil, vdso: evidence.page.vdso)
@@ -54,7 +56,8 @@ struct EvidenceReader {
         return evidence
     }
 
-    private func readPython(_ memory: any RemoteMemory, isLive: Bool, into evidence: inout Evidence) -> PythonSnapshot? {
+    private func readPython(_ memory: any RemoteMemory, isLive: Bool, into evidence: inout Evidence) -> PythonSnapshot?
+    {
         guard let status = evidence.page.status, let runtime = status.pythonRuntime else { return nil }
         guard isLive else {
             evidence.errors.append("Python frames are missing: the worker was gone before its memory could be read.")
@@ -62,7 +65,8 @@ struct EvidenceReader {
             return nil
         }
         do {
-            let snapshot = try PythonStackReader(runtime: runtime.value, versionHex: status.pythonVersion).read(from: memory)
+            let snapshot = try PythonStackReader(runtime: runtime.value, versionHex: status.pythonVersion).read(
+                from: memory)
             evidence.errors += snapshot.problems
             return snapshot
         } catch {
@@ -76,7 +80,8 @@ struct EvidenceReader {
         guard let registers = page.threads.first?.registers else { return [:] }
         let ranges = registers.map { MemoryRange(address: $0, length: Self.bytesNearRegister) }
         var found: [Int: [UInt8]] = [:]
-        for (index, bytes) in memory.read(ranges).enumerated() where page.map.mapping(containing: registers[index]) != nil {
+        for (index, bytes) in memory.read(ranges).enumerated()
+        where page.map.mapping(containing: registers[index]) != nil {
             found[index] = bytes
         }
         return found

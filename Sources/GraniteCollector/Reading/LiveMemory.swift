@@ -79,7 +79,8 @@ package final class LiveMemory: RemoteMemory {
     private func fetch(_ numbers: [UInt64]) {
         let requests = numbers.map { number in
             granite_memory_request(
-                operation: GRANITE_MEMORY_READ.rawValue, length: UInt32(Self.pageBytes), address: number &* Self.pageBytes)
+                operation: GRANITE_MEMORY_READ.rawValue, length: UInt32(Self.pageBytes),
+                address: number &* Self.pageBytes)
         }
         roundTrips += 1
         guard requests.withUnsafeBytes(sendMessage) else { return }
@@ -91,7 +92,9 @@ package final class LiveMemory: RemoteMemory {
             var strays = 0
             repeat {
                 guard let received = receiveMessage(into: &message) else { return }
-                guard received >= headerBytes else { return fail("the worker sent \(received) bytes where a reply has \(headerBytes)") }
+                guard received >= headerBytes else {
+                    return fail("the worker sent \(received) bytes where a reply has \(headerBytes)")
+                }
                 count = received
                 reply = message.withUnsafeBytes { $0.loadUnaligned(as: granite_memory_reply.self) }
                 // Answers to a collector that died meanwhile may still be in the socket.

@@ -37,10 +37,14 @@ extension MemoryMap {
             if found.count >= Self.maxModules { return found }
             if mapping.path == "[vdso]" {
                 close()
-                found.append(.init(path: "[vdso]", start: mapping.start, end: mapping.end, isDeleted: false, fileOffset: 0, inode: 0))
+                found.append(
+                    .init(
+                        path: "[vdso]", start: mapping.start, end: mapping.end, isDeleted: false, fileOffset: 0,
+                        inode: 0))
             } else if mapping.isFile {
                 // The same file mapped twice begins anew at offset 0.
-                if let module = current, module.path == mapping.path, module.inode == mapping.inode, mapping.offset != 0 {
+                if let module = current, module.path == mapping.path, module.inode == mapping.inode, mapping.offset != 0
+                {
                     current?.end = mapping.end
                 } else {
                     close()

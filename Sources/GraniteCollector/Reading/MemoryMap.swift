@@ -18,7 +18,9 @@ package struct Mapping: Hashable, Sendable {
     package var isDeleted: Bool
 
     /// True for a file that can hold code, as opposed to anonymous memory, devices and pseudo mappings.
-    package var isFile: Bool { path.hasPrefix("/") && !path.hasPrefix("/dev/") && !path.hasPrefix("/memfd:") && inode != 0 }
+    package var isFile: Bool {
+        path.hasPrefix("/") && !path.hasPrefix("/dev/") && !path.hasPrefix("/memfd:") && inode != 0
+    }
 
     package func contains(_ address: UInt64) -> Bool { start <= address && address < end }
 }
@@ -77,7 +79,8 @@ extension Mapping {
         let fields = line.split(separator: UInt8(ascii: " "), maxSplits: 5, omittingEmptySubsequences: true)
         guard fields.count >= 5 else { return nil }
         let range = fields[0].split(separator: UInt8(ascii: "-"))
-        guard range.count == 2, let start = Self.number(range[0], radix: 16), let end = Self.number(range[1], radix: 16), start < end,
+        guard range.count == 2, let start = Self.number(range[0], radix: 16),
+            let end = Self.number(range[1], radix: 16), start < end,
             let offset = Self.number(fields[2], radix: 16), let inode = Self.number(fields[4], radix: 10)
         else { return nil }
         self.start = start

@@ -18,14 +18,16 @@ enum ModuleIdentity {
         return zip(modules, heads).map { module, head in
             if module.isVDSO {
                 // Its addresses in the file begin at 0 (vdso(7)).
-                return ModuleImage(path: module.path, start: module.start, end: module.end, bias: module.start, memory: vdso)
+                return ModuleImage(
+                    path: module.path, start: module.start, end: module.end, bias: module.start, memory: vdso)
             }
             let inMemory = module.fileOffset == 0 ? head.flatMap { ELFImage(bytes: $0) } : nil
             let bias =
                 (inMemory ?? ELFImage(path: module.path))?.bias(mappedAt: module.start, fileOffset: module.fileOffset)
             return ModuleImage(
                 path: module.path + (module.isDeleted ? " (deleted)" : ""), start: module.start, end: module.end,
-                bias: bias ?? module.start, buildID: module.fileOffset == 0 ? head.flatMap { ELFImage.buildID(bytes: $0) } : nil)
+                bias: bias ?? module.start,
+                buildID: module.fileOffset == 0 ? head.flatMap { ELFImage.buildID(bytes: $0) } : nil)
         }
     }
 

@@ -31,7 +31,9 @@ package final class Collector {
         controlDescriptor: Int32, store: ReportStore, level: UInt32, log: @escaping (String) -> Void
     ) throws(CollectorError) {
         let wake = granite_eventfd()
-        guard wake >= 0 else { throw CollectorError(.systemCall, errno: errno, doing: "The collector could not make an eventfd") }
+        guard wake >= 0 else {
+            throw CollectorError(.systemCall, errno: errno, doing: "The collector could not make an eventfd")
+        }
         self.controlDescriptor = controlDescriptor
         self.level = level
         self.log = log
@@ -51,7 +53,9 @@ package final class Collector {
             takeJobNews()
             takeHellos()
             while isControlOpen, takeControlMessage() {}
-            if !isControlOpen, closingDeadline == .max { closingDeadline = granite_monotonic_ns() &+ Self.closingNanoseconds }
+            if !isControlOpen, closingDeadline == .max {
+                closingDeadline = granite_monotonic_ns() &+ Self.closingNanoseconds
+            }
             if granite_monotonic_ns() >= closingDeadline { return log("The collector ends with reports unfinished.") }
         }
     }
@@ -63,7 +67,8 @@ package final class Collector {
             descriptors.append(pollfd(fd: worker.socket, events: Int16(POLLIN), revents: 0))
         }
         let now = granite_monotonic_ns()
-        let timeout: Int32 = deadline == .max ? -1 : now >= deadline ? 0 : Int32(clamping: (deadline - now) / 1_000_000 + 1)
+        let timeout: Int32 =
+            deadline == .max ? -1 : now >= deadline ? 0 : Int32(clamping: (deadline - now) / 1_000_000 + 1)
         _ = poll(&descriptors, nfds_t(descriptors.count), timeout)
     }
 
@@ -138,7 +143,8 @@ package final class Collector {
     private func start(_ job: CollectorState.Job) {
         guard let worker = workers[job.crashID] else { return }
         let work = CrashJob(
-            job: job, watch: worker.watch, page: worker.page, socket: worker.socket, process: worker.process, mailbox: worker.mailbox,
+            job: job, watch: worker.watch, page: worker.page, socket: worker.socket, process: worker.process,
+            mailbox: worker.mailbox,
             level: level, shared: shared)
         if job.source == .live { workers[job.crashID]?.isReading = true }
         let inbox = inbox

@@ -95,7 +95,9 @@ package struct CollectorState: Sendable {
         switch event {
         case .watched(let watch, let page):
             var actions: [Action] = []
-            if let known = workers[watch.crashID], known.activeJobs == 0 { actions.append(.forget(crashID: watch.crashID)) }
+            if let known = workers[watch.crashID], known.activeJobs == 0 {
+                actions.append(.forget(crashID: watch.crashID))
+            }
             workers[watch.crashID] = workers[watch.crashID] ?? Worker(watch: watch)
             // Its handler may wait for the collector that died; the hello went to that one.
             if watch.afterCollectorRestart, page.kind != .none, page.progress == .underWay {
@@ -130,11 +132,14 @@ package struct CollectorState: Sendable {
             return start(exited.crashID, .page, page) + [.post(.exited(exited))]
         }
         if exited.expected { return worker.activeJobs == 0 ? [forget(exited.crashID)] : [] }
-        return start(exited.crashID, .exit, .init(kind: .fatal, progress: .over, sequence: .max)) + [.post(.exited(exited))]
+        return start(exited.crashID, .exit, .init(kind: .fatal, progress: .over, sequence: .max)) + [
+            .post(.exited(exited))
+        ]
     }
 
     private mutating func start(_ crashID: String, _ source: Job.Source, _ page: PageState) -> [Action] {
-        guard var worker = workers[crashID], page.kind != .none, worker.startedCaptures.insert(page.sequence).inserted else { return [] }
+        guard var worker = workers[crashID], page.kind != .none, worker.startedCaptures.insert(page.sequence).inserted
+        else { return [] }
         worker.activeJobs += 1
         worker.hasFatalJob = worker.hasFatalJob || page.kind == .fatal
         activeJobs += 1

@@ -33,11 +33,13 @@ final class ControlChannel: Sendable {
         var descriptors: [Int32] = [-1, -1, -1, -1]
         var count: Int32 = 0
         let received = bytes.withUnsafeMutableBytes { buffer in
-            buffer.baseAddress.map { granite_receive_with_descriptors(socket, $0, buffer.count, &descriptors, &count) } ?? -1
+            buffer.baseAddress.map { granite_receive_with_descriptors(socket, $0, buffer.count, &descriptors, &count) }
+                ?? -1
         }
         guard received != 0 else { return .closed }
         guard received > 0 else {
-            return errno == EMSGSIZE ? .malformed("a message of the supervisor is longer than \(Self.maxMessageBytes) bytes") : .closed
+            return errno == EMSGSIZE
+                ? .malformed("a message of the supervisor is longer than \(Self.maxMessageBytes) bytes") : .closed
         }
         let arrived = Array(descriptors.prefix(Int(count)))
         do {

@@ -50,11 +50,14 @@ struct CrashJob: Sendable {
         }
         let ending = job.isFatal ? mailbox.wait(until: granite_monotonic_ns() &+ Self.endingNanoseconds) : Ending()
         // The handler has gone on meanwhile: its last stages and flags are known only now.
-        if let page, let last = try? page.capture(), last.sequence == evidence.page.capture?.sequence, job.source != .exit {
+        if let page, let last = try? page.capture(), last.sequence == evidence.page.capture?.sequence,
+            job.source != .exit
+        {
             evidence.page.capture = last
         }
         let assembler = ReportAssembler(
-            id: job.isFatal ? job.crashID : ULID.make(), job: job, watch: watch, process: process, evidence: evidence, analysis: analysis,
+            id: job.isFatal ? job.crashID : ULID.make(), job: job, watch: watch, process: process, evidence: evidence,
+            analysis: analysis,
             level: ["off", "short", "full"][Int(min(level, 2))])
         publish(assembler.assemble(ending: ending))
     }
@@ -64,7 +67,8 @@ struct CrashJob: Sendable {
             let path = try shared.store.save(report)
             shared.channel.send(.reported(crashID: job.crashID, summary: report.summary(path: path)))
         } catch {
-            shared.channel.send(.failed(crashID: job.crashID, reason: error.description, summary: report.summary(path: nil)))
+            shared.channel.send(
+                .failed(crashID: job.crashID, reason: error.description, summary: report.summary(path: nil)))
         }
     }
 }

@@ -1,7 +1,7 @@
 // Defines where a job waits for the end of its worker: how it died and who replaced it. The control loop puts the news in and never waits.
 
-import GraniteCrashChannel
 import Glibc
+import GraniteCrashChannel
 import Synchronization
 
 /// What the supervisor told of a worker's end.

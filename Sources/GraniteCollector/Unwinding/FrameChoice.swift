@@ -15,7 +15,8 @@ enum FrameChoice {
         guard let last = known.last, let position = handler.lastIndex(of: last) else {
             let replaced = usable(handler[...], isCode: isCode)
             guard replaced.count > cfi.frames.count else { return cfi }
-            return UnwoundThread(raw: cfi.raw, frames: [contextFrame(cfi, handler)] + replaced.dropFirst(), end: cfi.end)
+            return UnwoundThread(
+                raw: cfi.raw, frames: [contextFrame(cfi, handler)] + replaced.dropFirst(), end: cfi.end)
         }
         let rest = usable(handler[(position + 1)...], isCode: isCode)
         guard !rest.isEmpty else { return cfi }

@@ -20,7 +20,10 @@ final class UnwindContext {
     /// True if a word was asked for that is not in the snapshot.
     private(set) var missedMemory = false
 
-    init(modules: [LoadedModule], vdso: [UInt8]?, word: @escaping (UInt64) -> UInt64?, openModule: @escaping (LoadedModule) -> Int32?) {
+    init(
+        modules: [LoadedModule], vdso: [UInt8]?, word: @escaping (UInt64) -> UInt64?,
+        openModule: @escaping (LoadedModule) -> Int32?
+    ) {
         self.modules = modules
         self.word = word
         self.openModule = openModule
@@ -89,7 +92,8 @@ final class UnwindContext {
     }
 
     private func findELF(
-        _ index: Int, _ fileName: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?, _ elf: UnsafeMutablePointer<OpaquePointer?>?
+        _ index: Int, _ fileName: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?,
+        _ elf: UnsafeMutablePointer<OpaquePointer?>?
     ) -> Int32 {
         let module = modules[index]
         if module.isVDSO {
@@ -124,11 +128,13 @@ final class UnwindContext {
             },
             memory_read: { _, address, result, context in
                 guard let context, let result else { return false }
-                return Unmanaged<UnwindContext>.fromOpaque(context).takeUnretainedValue().readWord(address, into: result)
+                return Unmanaged<UnwindContext>.fromOpaque(context).takeUnretainedValue().readWord(
+                    address, into: result)
             },
             set_initial_registers: { thread, context in
                 guard let thread, let context else { return false }
-                return Unmanaged<UnwindContext>.fromOpaque(context).takeUnretainedValue().setInitialRegisters(of: thread)
+                return Unmanaged<UnwindContext>.fromOpaque(context).takeUnretainedValue().setInitialRegisters(
+                    of: thread)
             },
             detach: nil, thread_detach: nil)
     }

@@ -3,8 +3,8 @@
 // libdwfl keeps its state without locks.
 
 import CElfutils
-import GraniteReport
 import Glibc
+import GraniteReport
 
 /// Walks the threads of one snapshot.
 package final class Unwinder {
@@ -23,7 +23,8 @@ package final class Unwinder {
     ///   - word: the native word at an address of the snapshot, nil if it was not copied.
     ///   - openModule: opens a module's file for reading, or nil if it is gone or another build. The unwinder closes it.
     package init(
-        modules: [LoadedModule], vdso: [UInt8]?, word: @escaping (UInt64) -> UInt64?, openModule: @escaping (LoadedModule) -> Int32?
+        modules: [LoadedModule], vdso: [UInt8]?, word: @escaping (UInt64) -> UInt64?,
+        openModule: @escaping (LoadedModule) -> Int32?
     ) throws(CollectorError) {
         context = UnwindContext(modules: modules, vdso: vdso, word: word, openModule: openModule)
         callbacks = .allocate(capacity: 1)
@@ -45,7 +46,8 @@ package final class Unwinder {
         }
         dwfl_report_end(session, nil, nil)
         // The pid only names the session; nothing is read from such a process.
-        guard dwfl_attach_state(session, nil, getpid(), threadCallbacks, Unmanaged.passUnretained(context).toOpaque()) else {
+        guard dwfl_attach_state(session, nil, getpid(), threadCallbacks, Unmanaged.passUnretained(context).toOpaque())
+        else {
             let error = Self.error("libdwfl found no module of a known architecture among \(modules.count)")
             throw error
         }
@@ -58,7 +60,8 @@ package final class Unwinder {
     }
 
     private static func error(_ doing: String) -> CollectorError {
-        CollectorError(.unwinder, doing: "\(doing) (\(dwfl_errmsg(-1).map { String(cString: $0) } ?? "no reason given"))")
+        CollectorError(
+            .unwinder, doing: "\(doing) (\(dwfl_errmsg(-1).map { String(cString: $0) } ?? "no reason given"))")
     }
 
     /// Walks one thread from its registers.
@@ -79,7 +82,8 @@ package final class Unwinder {
     private func unwindFromStrayPC(_ thread: RawThread, _ registers: [UInt64]) -> UnwoundThread {
         let stackPointer = registers[Registers.stackPointer]
         let stray = UnwoundFrame(
-            address: registers[Registers.programCounter], isReturnAddress: false, trust: .context, stackPointer: stackPointer)
+            address: registers[Registers.programCounter], isReturnAddress: false, trust: .context,
+            stackPointer: stackPointer)
         guard let pushed = Registers.pushedReturnAddressBytes, let caller = context.word(stackPointer), caller > 0,
             dwfl_addrmodule(session, caller &- 1) != nil
         else {
@@ -135,8 +139,12 @@ package final class Unwinder {
         if let module = dwfl_addrmodule(session, pc) {
             var bias: Dwarf_Addr = 0
             var found: OpaquePointer?
-            if let cfi = dwfl_module_eh_cfi(module, &bias), dwarf_cfi_addrframe(cfi, pc &- bias, &found) == 0 { covered = true }
-            if !covered, let cfi = dwfl_module_dwarf_cfi(module, &bias), dwarf_cfi_addrframe(cfi, pc &- bias, &found) == 0 {
+            if let cfi = dwfl_module_eh_cfi(module, &bias), dwarf_cfi_addrframe(cfi, pc &- bias, &found) == 0 {
+                covered = true
+            }
+            if !covered, let cfi = dwfl_module_dwarf_cfi(module, &bias),
+                dwarf_cfi_addrframe(cfi, pc &- bias, &found) == 0
+            {
                 covered = true
             }
             free(UnsafeMutableRawPointer(found))
