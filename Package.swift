@@ -18,6 +18,7 @@ let c: [CSetting] = [
 ]
 
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let inMemoryLogging = Target.Dependency.product(name: "InMemoryLogging", package: "swift-log")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
@@ -82,6 +83,9 @@ let tests: [Target] = [
     .target(name: "CCrashProbe", path: "Tests/CCrashProbe"),
     .executableTarget(
         name: "CrashProbe", dependencies: ["GraniteCapture", "CGraniteCapture", "CCrashProbe"], path: "Tests/CrashProbe", swiftSettings: swift),
+    .executableTarget(
+        name: "FakeWorker", dependencies: ["GraniteSupervisor", "GraniteCrashChannel", "GraniteReport", "CLinux"], path: "Tests/FakeWorker",
+        swiftSettings: swift),
     .testTarget(name: "GraniteReportTests", dependencies: ["GraniteReport", "TestSupport"], swiftSettings: swift),
     .testTarget(
         name: "GraniteCrashChannelTests", dependencies: ["GraniteCrashChannel", "CGraniteCapture", "GraniteReport"], swiftSettings: swift),
@@ -97,7 +101,10 @@ let tests: [Target] = [
     .testTarget(name: "GraniteExportTests", dependencies: ["GraniteExport", "GraniteReport"], swiftSettings: swift),
     .testTarget(
         name: "GraniteSupervisorTests",
-        dependencies: ["GraniteSupervisor", "GraniteCrashChannel", "GraniteLogging", "GraniteReport", "TestSupport", logging], swiftSettings: swift),
+        dependencies: [
+            "GraniteSupervisor", "GraniteCrashChannel", "GraniteLogging", "GraniteReport", "TestSupport", "FakeWorker", logging, inMemoryLogging,
+        ], swiftSettings: swift),
+    .testTarget(name: "GraniteLoggingTests", dependencies: ["GraniteLogging", "TestSupport", logging], swiftSettings: swift),
     .testTarget(
         name: "GraniteCollectorTests",
         dependencies: [

@@ -3,6 +3,7 @@
 
 import GraniteCrashChannel
 import GraniteLogging
+import Logging
 import Glibc
 
 /// Drives one server from its start to its end. Made, run and dropped on the supervisor's thread.

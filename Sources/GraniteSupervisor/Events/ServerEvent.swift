@@ -1,7 +1,7 @@
 // Defines what a server tells about itself, exactly named: the vocabulary of the log. How an event looks as JSON and as a
 // sentence is in the two files beside this one.
 
-package import GraniteLogging
+import GraniteLogging
 package import GraniteReport
 package import Logging
 
