@@ -47,6 +47,8 @@ final class SupervisorLoop {
     private var phase = Phase.running
     private(set) var outcome = Fleet.Outcome.stopped
     private var stopReason: String?
+    /// The operator has asked twice: reports in the making are not waited for.
+    private var isHasty = false
 
     init(configuration: SupervisorConfiguration, log: EventLog, output: LogOutput, mailbox: Mailbox) throws(SupervisorError) {
         self.configuration = configuration
@@ -119,6 +121,7 @@ final class SupervisorLoop {
                 record(.serverStopping(reason: reason, workers: workers.count))
                 perform(fleet.stop(now: now))
             case .hasten:
+                isHasty = true
                 perform(fleet.hasten(now: now))
                 switch phase {
                 case .settling: phase = .settling(until: now)
@@ -169,7 +172,7 @@ final class SupervisorLoop {
             case .reloadFailed(let slot): record(.serverReloadFailed(slot: slot))
             case .finish(let outcome):
                 self.outcome = outcome
-                phase = .settling(until: .now + configuration.collectorPatience)
+                phase = .settling(until: .now + (isHasty ? .zero : configuration.collectorPatience))
             }
         }
     }
