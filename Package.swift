@@ -17,6 +17,9 @@ let c: [CSetting] = [
     .unsafeFlags(["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-fno-omit-frame-pointer", "-fno-strict-aliasing"])
 ]
 
+/// Exclusivity is checked in debug builds, which the tests run in; in release the checks alone cost the hot path a few percent.
+let unchecked = SwiftSetting.unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))
+
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let inMemoryLogging = Target.Dependency.product(name: "InMemoryLogging", package: "swift-log")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
@@ -43,7 +46,7 @@ let floor1: [Target] = [
 ]
 
 let floor2: [Target] = [
-    .target(name: "GraniteHTTP", dependencies: ["CLinux", "GraniteExchange"], swiftSettings: swift),
+    .target(name: "GraniteHTTP", dependencies: ["CLinux", "GraniteExchange"], swiftSettings: swift + [unchecked]),
     .target(name: "GraniteWSGI", dependencies: ["CPython", "GraniteExchange"], swiftSettings: swift),
     .target(name: "GraniteCapture", dependencies: ["CGraniteCapture"], swiftSettings: swift),
     .target(name: "GraniteSymbols", dependencies: ["CElfutils", "CDemangle"], swiftSettings: swift),
@@ -88,14 +91,21 @@ let tests: [Target] = [
         swiftSettings: swift),
     .testTarget(name: "GraniteReportTests", dependencies: ["GraniteReport", "TestSupport"], swiftSettings: swift),
     .testTarget(
-        name: "GraniteCrashChannelTests", dependencies: ["GraniteCrashChannel", "CGraniteCapture", "GraniteReport"], swiftSettings: swift),
+        name: "GraniteCrashChannelTests", dependencies: ["GraniteCrashChannel", "CGraniteCapture", "CLinux", "GraniteReport"], swiftSettings: swift),
     .testTarget(
         name: "GraniteHTTPTests",
         dependencies: ["GraniteHTTP", "GraniteExchange", "CLinux", "TestSupport", nioHTTP1, nioCore, nioEmbedded], swiftSettings: swift),
-    .testTarget(name: "GraniteWSGITests", dependencies: ["GraniteWSGI", "GraniteExchange", "TestSupport"], swiftSettings: swift),
+    .executableTarget(
+        name: "HTTPBenchmark", dependencies: ["GraniteHTTP", "GraniteExchange", "CLinux"], path: "Tests/Benchmarks/HTTPBenchmark",
+        swiftSettings: swift),
+    .executableTarget(
+        name: "WSGIProbe", dependencies: ["GraniteWSGI", "GraniteExchange"], path: "Tests/WSGIProbe", swiftSettings: swift),
+    .testTarget(
+        name: "GraniteWSGITests", dependencies: ["GraniteWSGI", "GraniteExchange", "TestSupport", "WSGIProbe"],
+        exclude: ["Fixtures"], swiftSettings: swift),
     .testTarget(
         name: "GraniteCaptureTests",
-        dependencies: ["GraniteCapture", "CGraniteCapture", "GraniteCrashChannel", "TestSupport", "CrashProbe"], swiftSettings: swift),
+        dependencies: ["GraniteCapture", "CGraniteCapture", "CLinux", "GraniteCrashChannel", "GraniteReport", "TestSupport", "CrashProbe"], swiftSettings: swift),
     .testTarget(name: "GraniteSymbolsTests", dependencies: ["GraniteSymbols", "TestSupport", "CrashProbe"], swiftSettings: swift),
     .testTarget(name: "GraniteStoreTests", dependencies: ["GraniteStore", "GraniteReport", "TestSupport"], swiftSettings: swift),
     .testTarget(name: "GraniteExportTests", dependencies: ["GraniteExport", "GraniteReport"], swiftSettings: swift),

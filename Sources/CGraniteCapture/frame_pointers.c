@@ -3,18 +3,20 @@
 #define _GNU_SOURCE
 #include "frame_pointers.h"
 
-#include "granite_capture.h"
+#include <time.h>
 
-/// Set when the thread starts. In the executable, so access is one instruction, without __tls_get_addr.
-static __thread uintptr_t stack_top;
+#include "granite_capture.h"
+#include "system.h"
+
+/// Set when the thread starts. Initial-exec: no __tls_get_addr, which may allocate.
+static __thread uintptr_t stack_top __attribute__((tls_model("initial-exec")));
 
 /// Async-signal-safe.
 void granite_frame_pointers_begin(const void *top) { stack_top = (uintptr_t)top; }
 
-/// Async-signal-safe: reads only between this frame and the thread's first, which is mapped stack.
-__attribute__((noinline)) uint32_t granite_capture_frame_pointers(uint64_t *frames, uint32_t capacity) {
-    // A frame is {caller's frame pointer, return address} on x86_64 (psABI 3.2.2) and aarch64 (AAPCS64 6.4.6).
-    const uintptr_t *frame = __builtin_frame_address(0);
+/// Walks from `frame`, a frame of the calling thread: {caller's frame pointer, return address} on x86_64 (psABI 3.2.2) and aarch64
+/// (AAPCS64 6.4.6). Async-signal-safe: reads only between this frame and the thread's first, which is mapped stack.
+static inline uint32_t walk(const uintptr_t *frame, uint64_t *frames, uint32_t capacity) {
     uint32_t count = 0;
     while (count < capacity) {
         uint64_t address = frame[1];
@@ -25,4 +27,16 @@ __attribute__((noinline)) uint32_t granite_capture_frame_pointers(uint64_t *fram
         frame = (const uintptr_t *)next;
     }
     return count;
+}
+
+/// Async-signal-safe.
+__attribute__((noinline)) uint32_t granite_capture_frame_pointers(uint64_t *frames, uint32_t capacity) {
+    return walk(__builtin_frame_address(0), frames, capacity);
+}
+
+/// Async-signal-safe.
+__attribute__((noinline)) void granite_capture_origin(struct granite_origin *origin) {
+    origin->tid = granite_capture_thread_id();
+    origin->created_ns = granite_clock_ns(CLOCK_REALTIME);
+    origin->frame_count = walk(__builtin_frame_address(0), origin->frames, GRANITE_MAX_CREATION_FRAMES);
 }

@@ -71,17 +71,28 @@ static void pass_on_profile_signal(int signal, siginfo_t *information, void *con
     }
 }
 
+/// Async-signal-safe. Whether the capture waits for this thread.
+static bool is_awaited(uint32_t tid) {
+    int slot = slot_of(tid);
+    if (slot == no_slot) return false;
+    return __atomic_load_n(&granite_core.page->threads[slot].state, __ATOMIC_ACQUIRE) == GRANITE_THREAD_SIGNALLED;
+}
+
 /// Async-signal-safe.
 void granite_handle_park(int signal, siginfo_t *information, void *context) {
     int saved_errno = errno;
-    bool ours = information->si_code == SI_QUEUE && information->si_pid == granite_core.pid;
     uint32_t sequence = __atomic_load_n(&granite_core.parking, __ATOMIC_ACQUIRE);
+    bool ours = information->si_code == SI_QUEUE && information->si_pid == granite_core.pid;
+    // Without room in the queue the kernel delivers the signal, but not its siginfo: it then says user 0 and process 0.
+    bool lost = information->si_code == SI_USER && information->si_pid == 0 && sequence != 0;
+    if (lost) ours = is_awaited(granite_thread_id());
     if (!ours || sequence == 0) {
         // Late for a capture that is over, or not from us.
         if (!ours && signal == SIGPROF) pass_on_profile_signal(signal, information, context);
     } else {
         uint32_t me = granite_thread_id();
-        int slot = information->si_value.sival_int;  // saves the search; a late signal may carry an old slot
+        // The slot saves the search; a late signal may carry an old one.
+        int slot = lost ? no_slot : information->si_value.sival_int;
         if (slot < 0 || (uint32_t)slot >= slot_count() || granite_core.page->threads[slot].tid != me) slot = slot_of(me);
         if (slot != no_slot) answer(slot, context);
         stay_parked(sequence);

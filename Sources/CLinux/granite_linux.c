@@ -3,14 +3,23 @@
 #define _GNU_SOURCE
 #include "granite_linux.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <pthread.h>
 #include <sched.h>
 #include <spawn.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -121,3 +130,146 @@ ssize_t granite_receive_with_descriptors(int socket, void *bytes, size_t capacit
     }
     return received;
 }
+
+int granite_accept_peer(int fd, char *text, uint16_t *port) {
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+        struct sockaddr_storage storage;
+    } peer;
+    socklen_t length = sizeof peer;
+    text[0] = 0;
+    *port = 0;
+    int connection = accept4(fd, &peer.any, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (connection < 0) return connection;
+    if (peer.any.sa_family == AF_INET) {
+        inet_ntop(AF_INET, &peer.v4.sin_addr, text, GRANITE_ADDRESS_CAPACITY);
+        *port = ntohs(peer.v4.sin_port);
+    } else if (peer.any.sa_family == AF_INET6) {
+        if (IN6_IS_ADDR_V4MAPPED(&peer.v6.sin6_addr))
+            inet_ntop(AF_INET, &peer.v6.sin6_addr.s6_addr[12], text, GRANITE_ADDRESS_CAPACITY);
+        else
+            inet_ntop(AF_INET6, &peer.v6.sin6_addr, text, GRANITE_ADDRESS_CAPACITY);
+        *port = ntohs(peer.v6.sin6_port);
+    }
+    return connection;
+}
+
+int granite_epoll_create(void) { return epoll_create1(EPOLL_CLOEXEC); }
+
+int granite_epoll_add(int epoll, int fd, uint32_t events, const void *data) {
+    struct epoll_event event = {.events = events, .data.ptr = (void *)data};
+    return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
+}
+
+int granite_epoll_remove(int epoll, int fd) {
+    struct epoll_event ignored = {0};
+    return epoll_ctl(epoll, EPOLL_CTL_DEL, fd, &ignored);
+}
+
+ssize_t granite_send_two(int socket, const void *first, size_t first_length, const void *second, size_t second_length) {
+    struct iovec parts[2] = {{(void *)first, first_length}, {(void *)second, second_length}};
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+    ssize_t sent;
+    do sent = sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    while (sent < 0 && errno == EINTR);
+    return sent;
+}
+
+ssize_t granite_send_file(int socket, int file, int64_t offset, size_t length) {
+    off_t position = offset;
+    ssize_t sent;
+    do sent = sendfile(socket, file, &position, length);
+    while (sent < 0 && errno == EINTR);
+    return sent;
+}
+
+int granite_temporary_file(const char *directory) {
+    int fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC | O_EXCL, 0600);
+    if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)) return fd;
+    char path[4096];
+    if (snprintf(path, sizeof path, "%s/granite-body-XXXXXX", directory) >= (int)sizeof path) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    fd = mkostemp(path, O_CLOEXEC);
+    if (fd >= 0) unlink(path);
+    return fd;
+}
+
+int granite_wait_writable(int fd, int timeout_ms) {
+    struct pollfd one = {.fd = fd, .events = POLLOUT};
+    return poll(&one, 1, timeout_ms);
+}
+
+struct granite_semaphore {
+    sem_t value;
+};
+
+granite_semaphore *granite_semaphore_create(void) {
+    granite_semaphore *semaphore = malloc(sizeof *semaphore);
+    if (!semaphore) abort();
+    sem_init(&semaphore->value, 0, 0);
+    return semaphore;
+}
+
+void granite_semaphore_destroy(granite_semaphore *semaphore) {
+    sem_destroy(&semaphore->value);
+    free(semaphore);
+}
+
+void granite_semaphore_post(granite_semaphore *semaphore) { sem_post(&semaphore->value); }
+
+void granite_semaphore_wait(granite_semaphore *semaphore) {
+    while (sem_wait(&semaphore->value) < 0 && errno == EINTR) continue;
+}
+
+int granite_semaphore_wait_for(granite_semaphore *semaphore, int64_t timeout_ns) {
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += timeout_ns / 1000000000;
+    until.tv_nsec += timeout_ns % 1000000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    int result;
+    do result = sem_clockwait(&semaphore->value, CLOCK_MONOTONIC, &until);
+    while (result < 0 && errno == EINTR);
+    return result == 0;
+}
+
+struct thread_start {
+    void (*body)(void *);
+    void *argument;
+};
+
+static void *run_thread(void *pointer) {
+    struct thread_start start = *(struct thread_start *)pointer;
+    free(pointer);
+    start.body(start.argument);
+    return NULL;
+}
+
+int granite_thread_start(unsigned long *thread, const char *name, void (*body)(void *), void *argument) {
+    static const int elsewhere[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGCHLD, SIGALRM, SIGWINCH, SIGPIPE};
+    struct thread_start *start = malloc(sizeof *start);
+    if (!start) return ENOMEM;
+    *start = (struct thread_start){body, argument};
+    sigset_t blocked, before;
+    sigemptyset(&blocked);
+    for (size_t i = 0; i < sizeof elsewhere / sizeof *elsewhere; i++) sigaddset(&blocked, elsewhere[i]);
+    // The mask is inherited: block before, restore after, so that no signal can reach the new thread in between.
+    pthread_sigmask(SIG_BLOCK, &blocked, &before);
+    int error = pthread_create(thread, NULL, run_thread, start);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (error) {
+        free(start);
+        return error;
+    }
+    pthread_setname_np(*thread, name);
+    return 0;
+}
+
+void granite_thread_join(unsigned long thread) { pthread_join(thread, NULL); }

@@ -95,11 +95,11 @@ public enum Capture {
     }
 
     /// As ``now(_:subject:message:)``, with where the value was made and whose it is.
-    static func now(_ occasion: Occasion, subject: String, message: String, origin: Origin) -> Bool {
+    static func now(_ occasion: Occasion, subject: String, message: String, origin: granite_origin) -> Bool {
         withUnsafeBytes(of: origin.frames) { frames in
             granite_capture_now(
-                occasion.rawValue, subject, message, origin.thread, nil, origin.createdNanoseconds,
-                frames.bindMemory(to: UInt64.self).baseAddress, origin.frameCount)
+                occasion.rawValue, subject, message, origin.tid, nil, origin.created_ns,
+                frames.bindMemory(to: UInt64.self).baseAddress, origin.frame_count)
         }
     }
 

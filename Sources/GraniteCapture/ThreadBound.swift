@@ -15,7 +15,7 @@ public final class ThreadBound<Value> {
     private let value: Value
     private let label: String
     private let owner: UInt
-    private let origin: Origin
+    private let origin: granite_origin
 
     /// Binds `value` to the calling thread. Costs a walk of at most 16 frames, no system call.
     ///
@@ -25,7 +25,9 @@ public final class ThreadBound<Value> {
         self.value = value
         self.label = label
         owner = threadPointer()
-        origin = .here()
+        var origin = granite_origin()
+        granite_capture_origin(&origin)
+        self.origin = origin
     }
 
     /// Whether the calling thread is the owner.
@@ -38,14 +40,14 @@ public final class ThreadBound<Value> {
     }
 
     private func reportUse() -> WrongThreadError {
-        let error = WrongThreadError(label: label, owner: origin.thread)
-        report("\(label) belongs to thread \(origin.thread), but is being used on another thread")
+        let error = WrongThreadError(label: label, owner: origin.tid)
+        report("\(label) belongs to thread \(origin.tid), but is being used on another thread")
         return error
     }
 
     deinit {
         if threadPointer() != owner {
-            report("\(label) belongs to thread \(origin.thread), but is being released on another thread")
+            report("\(label) belongs to thread \(origin.tid), but is being released on another thread")
         }
     }
 

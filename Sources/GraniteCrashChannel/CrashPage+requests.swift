@@ -37,7 +37,8 @@ extension CrashPage {
             var isComplete = slot.sequence % 2 == 0 && slot.sequence == again[index].sequence
             for _ in 0..<8 where !isComplete {
                 slot = try readSlot(index)
-                isComplete = try slot.sequence % 2 == 0 && readSlot(index).sequence == slot.sequence
+                let after = try readSlot(index).sequence
+                isComplete = slot.sequence % 2 == 0 && slot.sequence == after
             }
             if slot.tid != 0 { requests.append(Request(slot, isComplete: isComplete)) }
         }

@@ -28,18 +28,26 @@ package protocol Exchange: AnyObject {
     /// Whether ``commit(bodyLength:)`` was called since the exchange began: from here on errors cannot become a 500.
     var isCommitted: Bool { get }
 
+    /// Whether the socket refused bytes that are still here: then the next ``write(_:)`` or ``flush()`` waits for the client, as long as the
+    /// write time-out allows. While it is false neither waits: they try once and keep what the socket refuses. Cheap; application thread only.
+    ///
+    /// So: write and flush with the GIL; where `mayBlock` is true afterwards, release the GIL and ``flush()`` again, which returns when
+    /// the socket has taken everything. (After the last write don't: ``finish()`` leaves the rest to the transport.)
+    var mayBlock: Bool { get }
+
     /// Adds body bytes, copied before return: framed, cut to Content-Length, dropped for HEAD, 204 and 304.
-    /// May block the calling application thread while the client reads too slowly; the caller has left the interpreter (no GIL) if `mayBlock`.
+    /// Waits only if ``mayBlock``: then call it without the GIL.
     ///
     /// - Returns: false when the client is gone: stop producing.
     func write(_ bytes: UnsafeRawBufferPointer) -> Bool
 
-    /// Puts what was written so far on its way to the client now (PEP 3333: as yielded). May block, as ``write(_:)``.
+    /// Puts what was written so far on its way to the client now (PEP 3333: as yielded). Waits only if ``mayBlock``, as ``write(_:)``.
     ///
     /// - Returns: false when the client is gone: stop producing.
     func flush() -> Bool
 
-    /// Sends `length` bytes of a file from `offset` as body (wsgi.file_wrapper); the descriptor stays the caller's. May block.
+    /// Sends `length` bytes of a file from `offset` as body (wsgi.file_wrapper); the descriptor stays the caller's.
+    /// May always block, on the client and on the disk: call it without the GIL.
     ///
     /// - Returns: false when the client is gone or the file ended early.
     func sendFile(descriptor: Int32, offset: Int, length: Int) -> Bool
@@ -81,4 +89,9 @@ package protocol ExchangeObserver: AnyObject, Sendable {
     ///   - applicationNanoseconds: in the application.
     func didRespond(
         to request: Request, thread: Int, status: Int, bodyBytes: Int, queuedNanoseconds: UInt64, applicationNanoseconds: UInt64)
+}
+
+extension Exchange {
+    /// An exchange that keeps everything in memory never waits.
+    package var mayBlock: Bool { false }
 }

@@ -6,6 +6,7 @@
 #include <semaphore.h>
 #include <signal.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -68,6 +69,11 @@ int granite_probe_sleepers(int count) {
     }
     for (int i = 0; i < count; i++) sem_wait(&begun);
     return 0;
+}
+
+void granite_probe_forbid_queued_signals(void) {
+    struct rlimit none = {0, 0};
+    setrlimit(RLIMIT_SIGPENDING, &none);
 }
 
 static void *deaf(void *unused) {

@@ -41,10 +41,16 @@ enum Cases {
         "raise-binding": { granite_probe_raise_binds_to_libgcc($0.argument) == 1 ? 0 : 1 },
     ]
 
-    /// A case by its name; `threads-N` starts N sleeping threads and then reads address 0.
+    /// A case by its name; `threads-N` starts N sleeping threads and then reads address 0, `threads-N-unqueued` where the
+    /// kernel refuses to queue signals.
     static func find(_ name: String) -> (@Sendable (Arguments) -> Int32)? {
         if let end = all[name] { return end }
-        guard name.hasPrefix("threads-"), let count = Int32(name.dropFirst("threads-".count)) else { return nil }
-        return { _ in granite_probe_sleepers(count) &+ granite_probe_null_read() }
+        let words = name.split(separator: "-")
+        guard words.count >= 2, words[0] == "threads", let count = Int32(words[1]) else { return nil }
+        let queueNothing = words.count == 3 && words[2] == "unqueued"
+        return { _ in
+            if queueNothing { granite_probe_forbid_queued_signals() }
+            return granite_probe_sleepers(count) &+ granite_probe_null_read()
+        }
     }
 }

@@ -39,6 +39,7 @@ struct Arguments {
             case "--memory-socket": options.memorySocket = rest.popFirst().flatMap { Int32($0) }
             case "--level": options.level = rest.popFirst().flatMap { BacktraceLevel(parsing: $0) } ?? .short
             case "--serve-deadline-ms": options.serveDeadline = .milliseconds(rest.popFirst().flatMap { Int($0) } ?? 1000)
+            case "--park-deadline-ms": options.parkDeadline = .milliseconds(rest.popFirst().flatMap { Int($0) } ?? 50)
             case "--argument": argument = rest.popFirst() ?? ""
             default: name = word
             }

@@ -11,14 +11,14 @@ private final class Smuggled<Value>: @unchecked Sendable {  // the mistake that 
 
 enum ThreadBoundCases {
     @inline(never)
-    static func makeBound() -> ThreadBound<[Int]> {
+    static func createValue() -> ThreadBound<[Int]> {
         let bound = ThreadBound([1, 2, 3], label: "the probe's list")
         return bound
     }
 
     /// The last reference goes on another thread; the program goes on and says how the page looks then.
     static func dropElsewhere() -> Int32 {
-        let smuggled = Smuggled(makeBound())
+        let smuggled = Smuggled(createValue())
         onThread { releaseElsewhere(smuggled) }
         print("still running")
         return 0
@@ -30,7 +30,7 @@ enum ThreadBoundCases {
     }
 
     static func useElsewhere() -> Int32 {
-        let smuggled = Smuggled(makeBound())
+        let smuggled = Smuggled(createValue())
         let caught = Smuggled(false)
         onThread {
             do {
@@ -45,7 +45,7 @@ enum ThreadBoundCases {
     /// Forty drops in a row: ten are reported, the others counted.
     static func storm() -> Int32 {
         for _ in 0..<40 {
-            let smuggled = Smuggled(makeBound())
+            let smuggled = Smuggled(createValue())
             onThread { releaseElsewhere(smuggled) }
         }
         return 0

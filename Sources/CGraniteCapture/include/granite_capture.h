@@ -50,4 +50,15 @@ uint32_t granite_capture_thread_id(void);
 /// look like one. Costs nanoseconds; for creation stacks. Async-signal-safe.
 uint32_t granite_capture_frame_pointers(uint64_t *_Nonnull frames, uint32_t capacity);
 
+/// Where a value was made.
+struct granite_origin {
+    uint32_t tid;
+    uint32_t frame_count;
+    uint64_t created_ns;  ///< CLOCK_REALTIME
+    uint64_t frames[GRANITE_MAX_CREATION_FRAMES];  ///< return addresses by frame pointers, innermost (the caller) first
+};
+
+/// Here and now. No system call but the thread's first. Async-signal-safe.
+void granite_capture_origin(struct granite_origin *_Nonnull origin);
+
 #endif

@@ -45,5 +45,40 @@ ssize_t granite_send_with_descriptors(int socket, const void *_Nonnull bytes, si
 /// 0 = the peer closed; -1 and errno on failure; EMSGSIZE if the message did not fit.
 ssize_t granite_receive_with_descriptors(int socket, void *_Nonnull bytes, size_t capacity, int *_Nonnull descriptors,
                                          int *_Nonnull count);
+/// accept4(2) with SOCK_NONBLOCK | SOCK_CLOEXEC, and who connected: the address as text without port ("127.0.0.1", "::1", an
+/// IPv4-mapped address as IPv4; "" on a Unix socket) into `text` (GRANITE_ADDRESS_CAPACITY bytes), its port (0 on a Unix socket).
+int granite_accept_peer(int fd, char *_Nonnull text, uint16_t *_Nonnull port);
+enum { GRANITE_ADDRESS_CAPACITY = 64 };
+/// epoll_create1(2), close-on-exec.
+int granite_epoll_create(void);
+/// epoll_ctl(2) EPOLL_CTL_ADD with a pointer as the event's data. 0, or -1 and errno.
+int granite_epoll_add(int epoll, int fd, uint32_t events, const void *_Nullable data);
+/// epoll_ctl(2) EPOLL_CTL_DEL.
+int granite_epoll_remove(int epoll, int fd);
+/// sendmsg(2) of two parts in one call, MSG_NOSIGNAL | MSG_DONTWAIT; EINTR is retried. -1 and errno on failure.
+ssize_t granite_send_two(int socket, const void *_Nullable first, size_t first_length, const void *_Nullable second,
+                         size_t second_length);
+/// sendfile(2) from an offset, without moving the descriptor's own; EINTR is retried. 0 = the file ended; -1 and errno on failure.
+ssize_t granite_send_file(int socket, int file, int64_t offset, size_t length);
+/// An unlinked file in `directory` for reading and writing: O_TMPFILE, or mkstemp(3) and unlink(2) where the file system lacks it.
+int granite_temporary_file(const char *_Nonnull directory);
+/// poll(2) of one descriptor for writing. 1 = writable or broken (a write tells which), 0 = timed out, -1 and errno (EINTR not retried).
+int granite_wait_writable(int fd, int timeout_ms);
+/// A counting semaphore; never freed by anybody but granite_semaphore_destroy.
+typedef struct granite_semaphore granite_semaphore;
+granite_semaphore *_Nonnull granite_semaphore_create(void);
+void granite_semaphore_destroy(granite_semaphore *_Nonnull semaphore);
+/// sem_post(3). Async-signal-safe.
+void granite_semaphore_post(granite_semaphore *_Nonnull semaphore);
+/// sem_wait(3), EINTR retried.
+void granite_semaphore_wait(granite_semaphore *_Nonnull semaphore);
+/// sem_clockwait(3) on the monotonic clock, EINTR retried. 1 = posted, 0 = timed out.
+int granite_semaphore_wait_for(granite_semaphore *_Nonnull semaphore, int64_t timeout_ns);
+/// Starts a joinable thread with a name of at most 15 bytes and the signals blocked that a process handles on its main thread (INT, TERM,
+/// HUP, QUIT, USR1, USR2, CHLD, ALRM, WINCH, PIPE): those of a crash stay open. 0 or an errno.
+int granite_thread_start(unsigned long *_Nonnull thread, const char *_Nonnull name, void (*_Nonnull body)(void *_Nullable),
+                         void *_Nullable argument);
+/// pthread_join(3).
+void granite_thread_join(unsigned long thread);
 
 #endif

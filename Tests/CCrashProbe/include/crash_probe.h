@@ -31,6 +31,8 @@ int granite_probe_double_free(void);
 int granite_probe_on_thread(size_t stack_bytes, int (*_Nonnull body)(void));
 /// Starts `count` threads, which sleep in nanosleep, futex, read or pause for ever; returns when all do, at least have begun.
 int granite_probe_sleepers(int count);
+/// RLIMIT_SIGPENDING 0: from now on real-time signals cannot be queued (EAGAIN).
+void granite_probe_forbid_queued_signals(void);
 /// Starts a thread that blocks every signal by the system call itself and sleeps.
 int granite_probe_deaf_thread(void);
 /// Starts a thread that stays inside a dl_iterate_phdr callback; returns once it is there.

@@ -1,0 +1,146 @@
+// The state of the capture core and what its files offer each other. Not for other modules.
+//
+// A file is either reachable from a signal handler (core, handler, park, walk, mappings, snapshot, memory_server, modules,
+// frame_pointers, capture_now) or only called before a crash (install, alternate_stack, signal_mask, walk_load, modules_load,
+// fork). Tests/GraniteCaptureTests checks the undefined symbols of the first kind against a list.
+
+#ifndef GRANITE_CORE_H
+#define GRANITE_CORE_H
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <ucontext.h>
+
+#include "granite_capture.h"
+
+#pragma GCC visibility push(hidden)
+
+/// Everything a handler needs. Lives in .bss, not in the page, so that a broken page cannot keep the process from dying.
+struct granite_core {
+    bool installed;
+    struct granite_crash_page *page;
+    int page_fd;
+    int memory_socket;
+    int spare_fd;  ///< closed when a dying process has no free descriptor left (EMFILE)
+    pid_t pid;
+    uint32_t level;
+    int park_signal;
+    uint64_t park_deadline_ns;
+    uint64_t serve_deadline_ns;
+    size_t stack_bytes;
+    size_t crashed_stack_bytes;
+
+    uint32_t gate;     ///< thread id of the capturing thread, 0 = free
+    uint32_t parking;  ///< futex: sequence of the capture that holds its threads, 0 = threads may go
+    uint32_t parked;   ///< futex: threads that stored their registers
+    uint32_t expected; ///< threads that were asked to
+    bool profile_handler_installed;
+    struct sigaction previous_profile_action;
+
+    int first_signal;  ///< the signal that the process shall die of; 0 on the drop-site road
+    siginfo_t first_information;
+    bool dying;  ///< Z has begun
+
+    bool guarded;  ///< a fault now returns to `guard`
+    sigjmp_buf guard;
+
+    uint64_t tokens_updated_ns;  ///< rate limit of the drop-site road, touched only while the gate is held
+    uint32_t tokens;
+};
+extern struct granite_core granite_core;
+
+// core.c
+/// Async-signal-safe. A child of fork(2) has another thread id.
+void granite_thread_id_forget(void);
+
+// handler.c
+/// Async-signal-safe. SA_SIGINFO handler of the fatal signals.
+void granite_handle_fatal(int signal, siginfo_t *information, void *context);
+/// Async-signal-safe. Clears page.capture for a new capture by `tid` and stores what is known at entry (stage A).
+void granite_capture_begin(uint32_t kind, uint32_t tid, const ucontext_t *context, uint64_t entered_ns);
+/// Async-signal-safe. Stages B to E for the thread that holds the gate. `in_handler` tells how `context` was made.
+void granite_capture_run(const ucontext_t *context, bool in_handler);
+/// Async-signal-safe. Stores the stage, so that a reader who sees it may read all before it.
+void granite_capture_publish(uint32_t stage);
+/// The signals that kill, and for which the handler is installed.
+enum { granite_fatal_signal_count = 7 };
+extern const int granite_fatal_signals[granite_fatal_signal_count];
+/// Async-signal-safe. All signals but those that a fault raises in the thread itself: a fault while its signal is blocked
+/// kills at once (sigaction(2)).
+void granite_fill_handler_mask(sigset_t *mask);
+
+// park.c
+/// Async-signal-safe. SA_SIGINFO handler of the park signal and, during a capture, of SIGPROF.
+void granite_handle_park(int signal, siginfo_t *information, void *context);
+/// Async-signal-safe. Stage B.
+void granite_park_all(void);
+/// Async-signal-safe. Lets the parked threads go: the drop-site road.
+void granite_park_release(void);
+/// Async-signal-safe. For a thread that faults while another one captures: stores its registers for that capture, waits.
+/// Returns when that capture let its threads go.
+void granite_park_faulted(const ucontext_t *context);
+
+// walk.c
+/// Async-signal-safe. Stage C: instruction pointers of `context`, innermost first, into the page.
+void granite_walk(const ucontext_t *context, bool signal_frame);
+/// libunwind's functions, resolved by granite_walk_load. NULL = not available.
+struct granite_unwinder {
+    int (*initialize)(void *cursor, void *context, int flags);
+    int (*step)(void *cursor);
+    int (*get_register)(void *cursor, int number, uint64_t *value);
+};
+extern struct granite_unwinder granite_unwinder;
+
+// mappings.c
+struct granite_mapping {
+    uint64_t start;
+    uint64_t end;
+    bool readable;
+};
+/// Async-signal-safe. Copies /proc/self/maps into the page and keeps the ranges for the functions below.
+void granite_mappings_read(void);
+/// Async-signal-safe. The mapping that holds `address`; else the first above it, if it starts within `reach` bytes; else NULL.
+const struct granite_mapping *granite_mapping_at(uint64_t address, uint64_t reach);
+/// Async-signal-safe. The vdso, or NULL.
+const struct granite_mapping *granite_mapping_vdso(void);
+
+// snapshot.c
+/// Async-signal-safe. Stage D.
+void granite_snapshot_take(void);
+/// Async-signal-safe. Starts the snapshot area anew.
+void granite_snapshot_reset(void);
+/// Async-signal-safe. Appends bytes of this process to the snapshot area; returns their offset in the memfd and how many.
+uint64_t granite_snapshot_append(const void *bytes, size_t length, size_t *copied);
+
+// memory_server.c
+/// Async-signal-safe. Stage E.
+void granite_memory_serve(void);
+
+// modules.c
+typedef int (*granite_module_callback)(void *information, size_t size, void *data);
+/// Async-signal-safe. While frozen, dl_iterate_phdr serves the snapshot and takes no lock.
+void granite_modules_freeze(bool frozen);
+
+// modules_load.c
+/// Call before any crash. Resolves the C library's dl_iterate_phdr and runs it.
+int granite_modules_next(granite_module_callback callback, void *data);
+
+// walk_load.c
+/// Call before any crash. Opens libunwind and walks once, so that nothing is initialized lazily in a handler.
+void granite_walk_load(void);
+
+// alternate_stack.c
+/// Call before any crash. Gives the calling thread an alternate stack; returns 0 or an errno value.
+int granite_alternate_stack_install(void);
+
+// fork.c
+/// Call before any crash. A child of fork(2) shall not write into its parent's page.
+int granite_fork_watch(void);
+
+#pragma GCC visibility pop
+
+#endif

@@ -1,0 +1,463 @@
+// Defines the event loop: epoll, the connections, and what happens to each. Separate from the drivers, which decide on which thread
+// the loop and the application run.
+
+import CLinux
+import Glibc
+
+/// Accepts, reads, parses, sends and closes. One thread owns it at a time; drivers hand it over with a release and an acquire.
+///
+/// It is pulled, not pushed: ``nextReady()`` goes through the events at hand until a request is whole, and returns. So its owner may change
+/// between any two requests, in the middle of a batch of events.
+final class EventLoop {
+    /// What the event of an epoll entry that isn't a connection carries; a connection's is its address, which is larger.
+    private enum Mark {
+        static let wake = 1
+        static let stop = 2
+        static let listener = 16
+        static let end = 4096
+    }
+
+    private static let eventCapacity = 256
+    /// Accepts of one turn, so that the other workers, which wait on the same socket, get their share of a burst.
+    private static let acceptsPerTurn = 8
+    /// Reads of one connection in one turn.
+    private static let readsPerTurn = 16
+    /// Requests from the ready queue in one turn: a client that pipelines without end must not keep the others from being read.
+    private static let requestsPerTurn = 64
+    private static let connectionEvents = UInt32(EPOLLIN.rawValue | EPOLLOUT.rawValue | EPOLLRDHUP.rawValue | EPOLLET.rawValue)
+
+    let configuration: ServerConfiguration
+    let timeouts: ConnectionTimeouts
+    let wakeDescriptor: Int32
+    private let stopDescriptor: Int32
+    private let listeners: [Int32]
+    private let heartbeat: () -> Void
+    private let epoll: Int32
+    private let maxConnections: Int
+    private let tick: UInt64
+    private let events = UnsafeMutablePointer<epoll_event>.allocate(capacity: EventLoop.eventCapacity)
+    private var eventCount = 0
+    private var eventIndex = 0
+    private var connections: [Connection] = []
+    private var ready = ReadyQueue()
+    /// Readable connections whose turn was over before their bytes were.
+    private var unread: [Connection] = []
+    /// Closed in this turn; events of the turn may still point at them.
+    private var buried: [Connection] = []
+    private var nextTick: UInt64
+    private var nextHeartbeat: UInt64
+    private var turnsLeft = 0
+    private var isAccepting = false
+    private var drainDeadline = UInt64.max
+    private var requestNumber: UInt64 = 0
+
+    /// Monotonic nanoseconds, as of the last ``wait(nanoseconds:)``.
+    private(set) var now: UInt64
+    private(set) var isStopping = false
+    /// Requests dispatched and not yet back.
+    private(set) var outstanding = 0
+
+    init(
+        configuration: ServerConfiguration, listeners: [Int32], stopDescriptor: Int32, heartbeat: @escaping () -> Void
+    ) throws(HTTPServerError) {
+        self.configuration = configuration
+        self.listeners = listeners
+        self.stopDescriptor = stopDescriptor
+        self.heartbeat = heartbeat
+        timeouts = configuration.timeouts
+        tick = configuration.tickNanoseconds
+        now = granite_monotonic_ns()
+        nextTick = now + tick
+        nextHeartbeat = now
+        maxConnections = max(1, min(configuration.maxConnections, Self.descriptorLimit() - 64))
+        epoll = granite_epoll_create()
+        if epoll < 0 { throw HTTPServerError(code: .epoll, errorNumber: errno) }
+        wakeDescriptor = granite_eventfd()
+        if wakeDescriptor < 0 {
+            let error = errno
+            Glibc.close(epoll)
+            throw HTTPServerError(code: .eventDescriptor, errorNumber: error)
+        }
+        granite_epoll_add(epoll, wakeDescriptor, UInt32(EPOLLIN.rawValue), UnsafeRawPointer(bitPattern: Mark.wake))
+        granite_epoll_add(epoll, stopDescriptor, UInt32(EPOLLIN.rawValue), UnsafeRawPointer(bitPattern: Mark.stop))
+        for listener in listeners {
+            // Accepted sockets inherit it on Linux: one call instead of one per connection. A Unix socket refuses, which is fine.
+            var one: Int32 = 1
+            setsockopt(listener, Int32(IPPROTO_TCP), TCP_NODELAY, &one, socklen_t(MemoryLayout<Int32>.size))
+            let flags = fcntl(listener, F_GETFL)
+            if flags < 0 || fcntl(listener, F_SETFL, flags | O_NONBLOCK) < 0 {
+                throw HTTPServerError(code: .listener, errorNumber: errno)
+            }
+        }
+        if !startAccepting() { throw HTTPServerError(code: .listener, errorNumber: errno) }
+    }
+
+    deinit {
+        for connection in connections { connection.transport.close(reset: false) }
+        Glibc.close(wakeDescriptor)
+        Glibc.close(epoll)
+        events.deallocate()
+    }
+
+    private static func descriptorLimit() -> Int {
+        var limit = rlimit()
+        if getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) != 0 { return 1024 }
+        return Int(truncatingIfNeeded: min(limit.rlim_cur, 1 << 30))
+    }
+
+    // MARK: - Turns
+
+    /// The loop has nothing left to do, ever: it was told to stop and the last connection is closed.
+    var isFinished: Bool { isStopping && connections.isEmpty }
+
+    /// Waits for events, at most until the next tick; a shorter limit may be given, nil is none. Does not wait at all while there is
+    /// work that no event will announce; requests in the ready queue are such work unless they are `heldBack`.
+    func wait(nanoseconds: Int64?, heldBack: Bool) {
+        buried.removeAll(keepingCapacity: true)
+        let untilTick = Int64(truncatingIfNeeded: nextTick > now ? nextTick - now : 0)
+        let hasBacklog = !unread.isEmpty || (ready.count > 0 && !heldBack)
+        let limit = hasBacklog ? 0 : min(nanoseconds ?? .max, untilTick)
+        let count = granite_epoll_wait(epoll, events, Int32(Self.eventCapacity), limit)
+        eventIndex = 0
+        eventCount = max(0, Int(count))
+        now = granite_monotonic_ns()
+        turnsLeft = ready.count + Self.requestsPerTurn
+        if !unread.isEmpty {
+            let resumed = unread
+            unread.removeAll(keepingCapacity: true)
+            for connection in resumed where connection.state.isReading { readOn(connection) }
+        }
+    }
+
+    /// The number of events at hand that have not been handled.
+    var pendingEvents: Int { eventCount - eventIndex }
+
+    /// The next connection whose request is whole: one that waits, else from the events at hand. Nil when there is none, or when so many
+    /// were answered that the other connections must be looked at.
+    func nextReady() -> Connection? {
+        while true {
+            if turnsLeft > 0, let connection = popReady() {
+                turnsLeft -= 1
+                return connection
+            }
+            if eventIndex == eventCount { return nil }
+            handleNextEvent()
+        }
+    }
+
+    /// Handles all events at hand.
+    func handleEvents() {
+        while eventIndex < eventCount { handleNextEvent() }
+    }
+
+    /// The connection that waited longest for dispatch.
+    func popReady() -> Connection? {
+        while let connection = ready.popFirst() {
+            if connection.mustClose { close(connection) }
+            if connection.state.phase == .request { return connection }
+        }
+        return nil
+    }
+
+    /// Deadlines, the heartbeat, and whatever is done by the clock. Call it when the events at hand are handled: a client whose bytes
+    /// are here must not be timed out because the application kept the loop waiting.
+    func tickIfDue() {
+        if now < nextTick { return }
+        nextTick = now + tick
+        if now >= nextHeartbeat {
+            nextHeartbeat = now + 1_000_000_000
+            heartbeat()
+        }
+        expireQueued()
+        for connection in connections where connection.state.deadline <= now && !connection.isInFlight {
+            perform(connection.state.deadlinePassed(), on: connection)
+        }
+        if now >= drainDeadline { cutAll() }
+        if !isAccepting && !isStopping && connections.count < maxConnections { _ = startAccepting() }
+    }
+
+    private func handleNextEvent() {
+        let event = events[eventIndex]
+        eventIndex += 1
+        let mark = Int(bitPattern: event.data.ptr)
+        switch mark {
+        case Mark.wake: drain(wakeDescriptor)
+        case Mark.stop: stop()
+        case Mark.listener..<Mark.end: accept(from: listeners[mark - Mark.listener])
+        default:
+            // The loop holds every connection that epoll knows, and buries closed ones until the turn is over.
+            Unmanaged<Connection>.fromOpaque(UnsafeRawPointer(event.data.ptr))._withUnsafeGuaranteedRef {
+                handle($0, events: event.events)
+            }
+        }
+    }
+
+    private func handle(_ connection: Connection, events: UInt32) {
+        let broken = events & UInt32(EPOLLERR.rawValue | EPOLLHUP.rawValue) != 0
+        if broken || events & UInt32(EPOLLRDHUP.rawValue) != 0 { connection.endIsAnnounced = true }
+        if connection.endIsAnnounced || events & UInt32(EPOLLIN.rawValue) != 0 { connection.isReadable = true }
+        if connection.isInFlight { return }
+        switch connection.state.phase {
+        case .closed: return
+        case .request:
+            // Still in the ready queue: nobody waits for the answer any more.
+            if broken { connection.mustClose = true }
+        case .writing: writeOn(connection)
+        case .lingering: lingerOn(connection)
+        case .idle, .head, .body: if connection.isReadable { readOn(connection) }
+        }
+    }
+
+    private func drain(_ descriptor: Int32) {
+        var value: UInt64 = 0
+        _ = read(descriptor, &value, 8)
+    }
+
+    // MARK: - Accepting
+
+    private func startAccepting() -> Bool {
+        for (index, listener) in listeners.enumerated() {
+            // EPOLLEXCLUSIVE: one of the workers wakes for a connection, not all (epoll_ctl(2)).
+            let events = UInt32(EPOLLIN.rawValue) | (1 << 28)
+            if granite_epoll_add(epoll, listener, events, UnsafeRawPointer(bitPattern: Mark.listener + index)) != 0 { return false }
+        }
+        isAccepting = true
+        return true
+    }
+
+    private func stopAccepting() {
+        if !isAccepting { return }
+        for listener in listeners { granite_epoll_remove(epoll, listener) }
+        isAccepting = false
+    }
+
+    private func accept(from listener: Int32) {
+        withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(GRANITE_ADDRESS_CAPACITY)) { text in
+            for _ in 0..<Self.acceptsPerTurn where isAccepting {
+                var port: UInt16 = 0
+                // The buffer has GRANITE_ADDRESS_CAPACITY bytes and is not empty.
+                let descriptor = granite_accept_peer(listener, text.baseAddress!, &port)
+                if descriptor >= 0 {
+                    add(descriptor, address: UnsafeRawBufferPointer(start: text.baseAddress, count: strlen(text.baseAddress!)), port: port)
+                } else if errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM {
+                    // Level-triggered, it would be announced again at once: leave it until a connection closes or the next tick.
+                    stopAccepting()
+                } else if errno != ECONNABORTED && errno != EINTR && errno != EPROTO {
+                    return
+                }
+            }
+        }
+    }
+
+    private func add(_ descriptor: Int32, address: UnsafeRawBufferPointer, port: UInt16) {
+        let connection = Connection(
+            transport: SocketTransport(descriptor: descriptor), address: address, port: port, limits: configuration.limits,
+            state: ConnectionState(acceptedAt: now, timeouts),
+            writeTimeoutMilliseconds: Int32(truncatingIfNeeded: min(timeouts.write / 1_000_000, 1 << 30)))
+        if granite_epoll_add(epoll, descriptor, Self.connectionEvents, Unmanaged.passUnretained(connection).toOpaque()) != 0 {
+            connection.transport.close(reset: false)
+            return
+        }
+        connection.index = connections.count
+        connections.append(connection)
+        if connections.count >= maxConnections { stopAccepting() }
+    }
+
+    private func close(_ connection: Connection, reset: Bool = false) {
+        if connection.index >= connections.count || connections[connection.index] !== connection { return }
+        connection.state.closed()
+        connection.transport.close(reset: reset)
+        buried.append(connection)
+        // Swap with the last: the order means nothing.
+        let last = connections.removeLast()
+        if last !== connection {
+            connections[connection.index] = last
+            last.index = connection.index
+        }
+        connection.index = .max
+        if !isAccepting && !isStopping && connections.count < maxConnections { _ = startAccepting() }
+    }
+
+    // MARK: - Reading
+
+    private func readOn(_ connection: Connection) {
+        var progressed = false
+        var reads = 0
+        while true {
+            if connection.input.count > 0 || reads == 0 {
+                let step = connection.reader.advance(&connection.input)
+                if step == .spill {
+                    if connection.spill(directory: configuration.temporaryDirectory) { continue }
+                    reject(connection, .storage)
+                    return
+                }
+                let action = connection.state.advanced(to: step, now: now, progressed: progressed, timeouts)
+                if action != .none {
+                    perform(action, on: connection)
+                    if action != .sendContinue || connection.state.phase == .closed { return }
+                }
+            }
+            if connection.sawEnd {
+                perform(connection.state.peerEnded(), on: connection)
+                return
+            }
+            if !connection.isReadable { return }
+            if reads == Self.readsPerTurn {
+                unread.append(connection)
+                return
+            }
+            reads += 1
+            connection.input.reserve(connection.reader.wantedRoom(connection.input))
+            let room = connection.input.room
+            switch connection.transport.read(into: connection.input.end, capacity: room) {
+            case .moved(0):
+                connection.sawEnd = true
+                connection.isReadable = false
+            case .moved(let count):
+                connection.input.filled(count)
+                progressed = true
+                // A short read has emptied the socket; what comes later is announced (epoll(7), edge-triggered). But an end that was
+                // announced together with these bytes is not announced again.
+                if count < room && !connection.endIsAnnounced { connection.isReadable = false }
+            case .wouldBlock:
+                connection.isReadable = false
+                return
+            case .failed:
+                close(connection)
+                return
+            }
+        }
+    }
+
+    private func lingerOn(_ connection: Connection) {
+        var scratch: (UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0, 0, 0, 0, 0)
+        // At most 64 KiB a turn; the linger deadline bounds the whole.
+        for _ in 0..<1024 {
+            let result = withUnsafeMutableBytes(of: &scratch) { connection.transport.read(into: $0.baseAddress!, capacity: $0.count) }
+            switch result {
+            case .moved(0), .failed:
+                close(connection)
+                return
+            case .wouldBlock: return
+            case .moved: continue
+            }
+        }
+    }
+
+    private func perform(_ action: ConnectionState.Action, on connection: Connection) {
+        switch action {
+        case .none: return
+        case .readNext:
+            connection.nextRequest()
+            if isStopping && connection.input.count == 0 {
+                close(connection)
+            } else if connection.input.count > 0 || connection.isReadable || connection.sawEnd {
+                readOn(connection)
+            }
+        case .sendContinue:
+            if !connection.writer.sendContinue() { close(connection) }
+        case .dispatch:
+            requestNumber += 1
+            connection.completedAt = now
+            connection.prepareExchange(number: requestNumber, mayKeepConnection: !isStopping)
+            ready.append(connection)
+        case .reject(let rejection): reject(connection, rejection)
+        case .linger:
+            connection.transport.endOutput()
+            lingerOn(connection)
+        case .close: close(connection, reset: connection.writer.needsReset)
+        }
+    }
+
+    // MARK: - Responding
+
+    /// The driver is about to have the request answered.
+    func dispatched(_ connection: Connection) {
+        connection.isInFlight = true
+        outstanding += 1
+    }
+
+    /// The request is answered: sends what is left of the response, and goes on with the connection.
+    func finished(_ connection: Connection) {
+        outstanding -= 1
+        connection.isInFlight = false
+        if connection.mustClose || connection.writer.isGone {
+            close(connection, reset: connection.writer.needsReset)
+            return
+        }
+        sendResponse(connection)
+    }
+
+    private func sendResponse(_ connection: Connection) {
+        let writer = connection.writer
+        if !writer.send() {
+            close(connection)
+            return
+        }
+        let ending: ConnectionState.Ending
+        if writer.keepsConnection {
+            ending = .keep
+        } else if writer.needsReset {
+            ending = .close
+        } else {
+            // Closing with unread bytes would reset the connection, and could take the response with it.
+            ending = connection.isReadable || !connection.reader.isComplete || connection.hasUnparsedInput ? .linger : .close
+        }
+        perform(connection.state.responded(ending, drained: writer.output.count == 0, now: now, timeouts), on: connection)
+    }
+
+    private func writeOn(_ connection: Connection) {
+        if !connection.writer.send() {
+            close(connection)
+            return
+        }
+        perform(connection.state.wrote(drained: connection.writer.output.count == 0, now: now, timeouts), on: connection)
+    }
+
+    private func reject(_ connection: Connection, _ rejection: Rejection) {
+        connection.prepareRejection()
+        connection.writer.respond(status: rejection.status, reason: reasonPhrase(rejection.status), text: rejection.reason)
+        sendResponse(connection)
+    }
+
+    private func expireQueued() {
+        let limit = configuration.queueTimeout.nanoseconds
+        while let connection = ready.first, now &- connection.completedAt >= limit, now > connection.completedAt {
+            guard let expired = popReady() else { return }
+            expired.writer.respond(
+                status: 503, reason: "Service Unavailable", text: "all threads of the application are busy",
+                retryAfter: configuration.retryAfterSeconds)
+            sendResponse(expired)
+        }
+    }
+
+    // MARK: - Stopping
+
+    private func stop() {
+        drain(stopDescriptor)
+        if isStopping { return }
+        isStopping = true
+        drainDeadline = now + configuration.drainTimeout.nanoseconds
+        stopAccepting()
+        for connection in connections where connection.state.isIdle && connection.input.count == 0 {
+            // What has arrived and was not read yet is served; silence is closed.
+            connection.isReadable = true
+            readOn(connection)
+            if connection.state.isIdle { close(connection) }
+        }
+    }
+
+    /// The drain's deadline has passed.
+    private func cutAll() {
+        drainDeadline = .max
+        for connection in connections {
+            if connection.isInFlight {
+                // Its thread sees the end at the next write; the descriptor must stay its own until then.
+                connection.mustClose = true
+                connection.transport.cut()
+            } else {
+                close(connection)
+            }
+        }
+    }
+}

@@ -1,0 +1,71 @@
+// The drop-site road: the same capture, and the program goes on.
+
+import CGraniteCapture
+import Foundation
+import GraniteCrashChannel
+import TestSupport
+import Testing
+
+@Suite(.serialized, .timeLimit(.minutes(5)))
+struct DropSiteTests {
+    @Test func aValueReleasedOnAnotherThreadIsReportedWithBothSidesAndTheProgramGoesOn() async throws {
+        let run = try await ProbeRun.run("thread-bound-drop")
+        #expect(run.ending == .code(0))
+        let capture = try run.page.capture()
+        #expect(capture.kind == .dropSite)
+        #expect(capture.stage == .finished)
+        #expect(capture.flags == [])
+        #expect(capture.signalNumber == 0)
+        #expect(capture.subject == "the probe's list")
+        #expect(
+            capture.message
+                == "the probe's list belongs to thread \(run.pid), but is being released on another thread")
+        #expect(capture.ownerThread == UInt32(run.pid))
+        #expect(capture.ownerName == "CrashProbe")
+        #expect(capture.createdNanoseconds > 0)
+
+        let symbols = try await ProbeSymbols()
+        let created = try symbols.names(of: capture.creationFrames, in: run.page)
+        #expect(created.contains { $0.contains("createValue") }, "\(created)")
+        #expect(created.contains { $0.contains("6level1") }, "\(created)")
+        let dropped = try symbols.names(of: capture.handlerFrames, in: run.page)
+        #expect(dropped.first == "granite_capture_now", "\(dropped)")
+        #expect(dropped.contains { $0.contains("releaseElsewhere") }, "\(dropped)")
+
+        let threads = try run.page.threads()
+        #expect(threads.map(\.state) == [.crashed, .parked])
+        #expect(threads[1].tid == UInt32(run.pid))
+        #expect(threads[0].tid == capture.crashedThread)
+    }
+
+    @Test func useOnAnotherThreadThrowsAndIsReported() async throws {
+        let run = try await ProbeRun.run("thread-bound-use")
+        #expect(run.ending == .code(0))
+        let capture = try run.page.capture()
+        #expect(capture.kind == .dropSite)
+        #expect(capture.message.hasSuffix("but is being used on another thread"))
+    }
+
+    @Test func aStormIsCutToTheBurstAndTheRestIsCounted() async throws {
+        let run = try await ProbeRun.run("drop-storm", collector: nil)
+        #expect(run.ending == .code(0))
+        let captured = try run.page.capture().sequence
+        #expect(captured >= 10 && captured < 40)
+        #expect(try run.page.status().suppressedCaptures == 40 - captured)
+    }
+
+    @Test func thePolicyAbortEndsTheProcessWithAReportOfItsOwn() async throws {
+        let run = try await ProbeRun.run("thread-bound-drop", environment: ["GRANITE_THREAD_BOUND": "abort"], collector: nil)
+        #expect(run.ending == .signal(SIGABRT))
+        let capture = try run.page.capture()
+        #expect(capture.kind == .signal)
+        #expect(capture.sequence == 2)
+        #expect(capture.subject.isEmpty, "nothing is left of the first capture")
+    }
+
+    @Test func thePolicyOffReportsNothing() async throws {
+        let run = try await ProbeRun.run("thread-bound-drop", environment: ["GRANITE_THREAD_BOUND": "off"])
+        #expect(run.ending == .code(0))
+        #expect(try run.page.capture().kind == .none)
+    }
+}

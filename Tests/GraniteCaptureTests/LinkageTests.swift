@@ -1,0 +1,137 @@
+// What the core calls and what it changes for others: a property of the built files.
+
+import Foundation
+import GraniteCrashChannel
+import TestSupport
+import Testing
+
+@Suite(.timeLimit(.minutes(5)))
+struct LinkageTests {
+    /// Object files that a handler can reach.
+    private static let handlerFiles = [
+        "core", "handler", "park", "walk", "mappings", "snapshot", "memory_server", "modules", "frame_pointers", "capture_now",
+    ]
+    /// Object files that are only called before a crash.
+    private static let installFiles = [
+        "install", "alternate_stack", "signal_mask", "walk_load", "modules_load", "fork",
+    ]
+
+    /// What handler files may call. In the list of signal-safety(7): clock_gettime, close, getpid, getuid, lseek, mem*, open, openat, poll,
+    /// pwrite, read, recv, sendmsg, sigaction, sig*set, siglongjmp, _exit. Beside it:
+    private static let allowed: Set<String> = [
+        "__errno_location",  // errno is thread-local; its address is computed
+        "syscall",  // one kernel entry, no state but errno
+        "__sigsetjmp",  // stores registers; reads the mask by rt_sigprocmask(2)
+        "getcontext",  // as __sigsetjmp
+        "_GLOBAL_OFFSET_TABLE_", "__stack_chk_fail",
+        "_exit", "clock_gettime", "close", "getpid", "getuid", "lseek", "memchr", "memcmp", "memcpy", "memmove", "memset", "open", "openat",
+        "poll", "pwrite", "read", "recv", "sendmsg", "sigaction", "sigdelset", "sigemptyset", "sigfillset", "sigaddset", "siglongjmp",
+        "granite_modules_next",  // of an install file: dl_iterate_phdr calls it only while nothing is frozen
+    ]
+
+    private func symbols(_ option: String, of file: String) async throws -> Set<String> {
+        let object = BuildProducts.directory.appendingPathComponent("CGraniteCapture.build/\(file).c.o").path
+        let (ending, output, errors) = try await Command.run(URL(fileURLWithPath: "/usr/bin/nm"), [option, "-P", object])
+        #expect(ending == .code(0), "\(errors)")
+        return Set(output.split(separator: "\n").compactMap { $0.split(separator: " ").first.map(String.init) })
+    }
+
+    @Test func everyFileOfTheCoreIsOfOneKind() throws {
+        let folder = BuildProducts.checkout.appendingPathComponent("Sources/CGraniteCapture").path
+        let files = try FileManager.default.contentsOfDirectory(atPath: folder).filter { $0.hasSuffix(".c") }
+        #expect(Set(files) == Set((Self.handlerFiles + Self.installFiles).map { "\($0).c" }))
+    }
+
+    @Test func handlerFilesCallOnlyAllowedFunctions() async throws {
+        var defined: Set<String> = []
+        var called: [String: Set<String>] = [:]
+        for file in Self.handlerFiles {
+            defined.formUnion(try await symbols("--defined-only", of: file))
+            called[file] = try await symbols("--undefined-only", of: file)
+        }
+        #expect(!defined.isEmpty)
+        for (file, names) in called {
+            let others = names.subtracting(defined).subtracting(Self.allowed)
+            #expect(others.isEmpty, "\(file).c calls \(others.sorted())")
+        }
+    }
+
+    @Test func theListWouldNoticeAnAllocation() async throws {
+        let names = try await symbols("--undefined-only", of: "walk_load")
+        #expect(names.contains("dlopen"))
+        #expect(Self.allowed.isDisjoint(with: ["dlopen", "dlsym", "malloc", "free", "pthread_mutex_lock", "printf"]))
+    }
+
+    @Test func theProbeExportsTheInterposedFunctions() async throws {
+        let (_, output, _) = try await Command.run(
+            URL(fileURLWithPath: "/usr/bin/nm"), ["-D", "--defined-only", BuildProducts.executable("CrashProbe").path])
+        for name in ["pthread_create", "pthread_sigmask", "sigprocmask", "dl_iterate_phdr"] {
+            #expect(output.contains(" T \(name)\n"))
+        }
+    }
+
+    private static let compiler = ["/usr/bin/c++", "/usr/bin/g++"].first { FileManager.default.isExecutableFile(atPath: $0) }
+
+    private func compileExtension(_ source: String, in folder: TemporaryDirectory, language: String = "c++") async throws -> String {
+        try folder.write(source, to: "extension.cc")
+        let library = folder.file("extension.so").path
+        let (ending, _, errors) = try await Command.run(
+            URL(fileURLWithPath: try #require(Self.compiler)),
+            ["-x", language, "-shared", "-fPIC", "-o", library, folder.file("extension.cc").path])
+        try #require(ending == .code(0), "\(errors)")
+        return library
+    }
+
+    /// libunwind exports _Unwind_* too. It must not take over the exceptions of extensions.
+    @Test(.enabled(if: compiler != nil))
+    func aLoadedExtensionThrowsByLibgcc() async throws {
+        let folder = try TemporaryDirectory()
+        let library = try await compileExtension(
+            """
+            extern "C" int _Unwind_RaiseException(void *);
+            extern "C" void *raise_address() { return (void *)&_Unwind_RaiseException; }
+            extern "C" int probe() { try { throw 42; } catch (int value) { return value; } }
+            """, in: folder)
+        let binding = try await ProbeRun.run("raise-binding", argument: library)
+        #expect(binding.ending == .code(0))
+        let caught = try await ProbeRun.run("cpp-throw", argument: library)
+        #expect(caught.ending == .code(42))
+    }
+
+    @Test(.enabled(if: compiler != nil))
+    func anUncaughtExceptionAbortsWithItsThrowSiteOnTheStack() async throws {
+        let folder = try TemporaryDirectory()
+        let library = try await compileExtension("extern \"C\" int probe() { throw 42; }", in: folder)
+        let run = try await ProbeRun.run("cpp-throw", argument: library)
+        #expect(run.ending == .signal(SIGABRT))
+        let names = try await ProbeSymbols().names(of: run.page.capture().handlerFrames, in: run.page)
+        #expect(names.first == "granite_probe_throw_in")
+    }
+
+    /// A library that is loaded ahead sees every allocation, and whether it is made on an alternate stack: in a handler.
+    @Test(.enabled(if: compiler != nil), arguments: ["null-read", "abort", "double-free", "threads-20", "second-fault"])
+    func nothingIsAllocatedInAHandler(_ name: String) async throws {
+        let folder = try TemporaryDirectory()
+        let detector = try await compileExtension(
+            """
+            #include <signal.h>
+            #include <stddef.h>
+            #include <unistd.h>
+            void *__libc_malloc(size_t);
+            void *__libc_calloc(size_t, size_t);
+            void *__libc_realloc(void *, size_t);
+            void __libc_free(void *);
+            static void check(void) {
+                stack_t now;
+                if (sigaltstack(NULL, &now) == 0 && (now.ss_flags & SS_ONSTACK)) _exit(99);
+            }
+            void *malloc(size_t n) { check(); return __libc_malloc(n); }
+            void *calloc(size_t n, size_t m) { check(); return __libc_calloc(n, m); }
+            void *realloc(void *p, size_t n) { check(); return __libc_realloc(p, n); }
+            void free(void *p) { if (p) check(); __libc_free(p); }
+            """, in: folder, language: "c")
+        let run = try await ProbeRun.run(name, level: "full", environment: ["LD_PRELOAD": detector])
+        if case .code(let code) = run.ending { Issue.record("ended with \(code): 99 is an allocation in the handler") }
+        #expect(try run.page.capture().stage >= .walked)
+    }
+}
