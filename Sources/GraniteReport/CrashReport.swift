@@ -45,6 +45,14 @@ package struct CrashReport: Codable, Sendable, Equatable {
         case startup
         case hang
         case dump
+
+        /// True if the process goes on after such a report.
+        package var goesOn: Bool {
+            switch self {
+            case .dropSite, .unraisable, .threadException, .dump: true
+            case .signal, .exit, .oomKill, .startup, .hang: false
+            }
+        }
     }
 
     enum CodingKeys: String, CodingKey {

@@ -1,4 +1,4 @@
-// Defines what the store gives back: a whole report, a line of a list, and how often a bug came.
+// Defines what the store gives back: a whole report, or a line of a list.
 
 package import GraniteReport
 
@@ -26,20 +26,5 @@ package struct ReportListing: Sendable, Equatable {
         self.bytes = bytes
         self.report = report
         self.damage = damage
-    }
-}
-
-/// How often one bug is among the stored reports.
-package struct Occurrences: Sendable, Equatable {
-    package var count: Int
-    /// The how manieth of them the asked report is, from 1 for the oldest; nil if it is not among them.
-    package var ordinal: Int?
-    /// When the oldest of them happened, RFC 3339.
-    package var firstTime: String?
-
-    package init(count: Int, ordinal: Int?, firstTime: String?) {
-        self.count = count
-        self.ordinal = ordinal
-        self.firstTime = firstTime
     }
 }

@@ -1,0 +1,25 @@
+// Defines how the commands write: whole texts by write(2), so that no C stream is shared, and messages that name the program.
+
+import Glibc
+
+enum Output {
+    /// Writes text to standard output. A reader that went away (`| head`) is no error.
+    static func write(_ text: String) { write(Array(text.utf8), to: STDOUT_FILENO) }
+
+    static func write(_ bytes: [UInt8]) { write(bytes, to: STDOUT_FILENO) }
+
+    /// Writes `granite-crash: …` to standard error.
+    static func complain(_ sentence: String) { write(Array("granite-crash: \(sentence)\n".utf8), to: STDERR_FILENO) }
+
+    private static func write(_ bytes: [UInt8], to descriptor: Int32) {
+        bytes.withUnsafeBytes { buffer in
+            var done = 0
+            while done < buffer.count {
+                let count = Glibc.write(descriptor, buffer.baseAddress.map { $0 + done }, buffer.count - done)
+                if count < 0, errno == EINTR { continue }
+                if count <= 0 { return }
+                done += count
+            }
+        }
+    }
+}
