@@ -72,7 +72,7 @@ let floor4: [Target] = [
         name: "granite",
         dependencies: [
             "CLinux", "GraniteCapture", "GraniteCrashChannel", "GraniteExchange", "GraniteHTTP", "GraniteWSGI",
-            "GraniteSupervisor", "GraniteLogging", "GraniteReport", logging, lifecycle, argumentParser,
+            "GraniteStore", "GraniteSupervisor", "GraniteLogging", "GraniteReport", logging, lifecycle, unixSignals, argumentParser,
         ],
         swiftSettings: swift),
     .executableTarget(

@@ -65,7 +65,7 @@ final class SupervisorLoop {
         record(
             .serverStarted(
                 .init(
-                    pid: getpid(), addresses: configuration.listeners.map(\.url), workers: configuration.rules.workers,
+                    pid: getpid(), listeners: configuration.listeners.map { .init(url: $0.url, port: $0.port) }, workers: configuration.rules.workers,
                     crashDirectory: configuration.level == .off ? nil : configuration.crashDirectory, level: configuration.level.rawValue)))
         collector.start()
         perform(fleet.start())
