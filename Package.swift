@@ -21,6 +21,7 @@ let c: [CSetting] = [
 let unchecked = SwiftSetting.unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))
 
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let inMemoryLogging = Target.Dependency.product(name: "InMemoryLogging", package: "swift-log")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
@@ -72,7 +73,7 @@ let floor4: [Target] = [
         name: "granite",
         dependencies: [
             "CLinux", "GraniteCapture", "GraniteCrashChannel", "GraniteExchange", "GraniteHTTP", "GraniteWSGI",
-            "GraniteSupervisor", "GraniteLogging", "GraniteReport", logging, lifecycle, argumentParser,
+            "GraniteStore", "GraniteSupervisor", "GraniteLogging", "GraniteReport", logging, lifecycle, unixSignals, argumentParser,
         ],
         swiftSettings: swift),
     .executableTarget(
@@ -88,6 +89,9 @@ let tests: [Target] = [
         name: "CrashProbe", dependencies: ["GraniteCapture", "CGraniteCapture", "CCrashProbe"], path: "Tests/CrashProbe", swiftSettings: swift),
     .executableTarget(
         name: "SymbolBenchmark", dependencies: ["GraniteSymbols"], path: "Tests/Benchmarks/SymbolBenchmark", swiftSettings: swift),
+    .executableTarget(
+        name: "FakeWorker", dependencies: ["GraniteSupervisor", "GraniteCrashChannel", "GraniteReport", "CLinux"], path: "Tests/FakeWorker",
+        swiftSettings: swift),
     .testTarget(name: "GraniteReportTests", dependencies: ["GraniteReport", "TestSupport"], swiftSettings: swift),
     .testTarget(
         name: "GraniteCrashChannelTests", dependencies: ["GraniteCrashChannel", "CGraniteCapture", "CLinux", "GraniteReport"], swiftSettings: swift),
@@ -110,7 +114,10 @@ let tests: [Target] = [
     .testTarget(name: "GraniteExportTests", dependencies: ["GraniteExport", "GraniteReport"], swiftSettings: swift),
     .testTarget(
         name: "GraniteSupervisorTests",
-        dependencies: ["GraniteSupervisor", "GraniteCrashChannel", "GraniteLogging", "GraniteReport", "TestSupport", logging], swiftSettings: swift),
+        dependencies: [
+            "GraniteSupervisor", "GraniteCrashChannel", "GraniteLogging", "GraniteReport", "TestSupport", "FakeWorker", logging, inMemoryLogging,
+        ], swiftSettings: swift),
+    .testTarget(name: "GraniteLoggingTests", dependencies: ["GraniteLogging", "TestSupport", logging], swiftSettings: swift),
     .testTarget(
         name: "GraniteCollectorTests",
         dependencies: [

@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
+#include <spawn.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
@@ -46,6 +47,10 @@ int granite_epoll_wait(int epoll, struct epoll_event *events, int capacity, int6
 int granite_eventfd(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
 
 char **granite_environment(void) { return environ; }
+
+int granite_spawn_close_from(posix_spawn_file_actions_t *actions, int first) {
+    return posix_spawn_file_actions_addclosefrom_np(actions, first);
+}
 
 int granite_usable_processors(void) {
     // More processors than cpu_set_t has bits are EINVAL: then the answer is unknown, not wrong.

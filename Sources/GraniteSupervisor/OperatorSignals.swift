@@ -1,7 +1,7 @@
 // Turns signals into requests to the supervisor. It is separate from the supervisor, so that tests run one without touching the
 // signals of their own process.
 
-package import ServiceLifecycle
+import ServiceLifecycle
 import UnixSignals
 
 /// SIGHUP reloads, SIGUSR1 reopens the log, SIGINT and SIGTERM stop; asked again, they stop at once.

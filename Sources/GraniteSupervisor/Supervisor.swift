@@ -3,7 +3,7 @@
 
 import Glibc
 package import GraniteLogging
-package import ServiceLifecycle
+import ServiceLifecycle
 import Synchronization
 
 /// Runs a server: collector, workers, their deaths and replacements. Graceful shutdown of the service drains the workers.

@@ -1,6 +1,8 @@
 // The loop's part for the collector: what it says becomes events.
 
 import GraniteCrashChannel
+import GraniteLogging
+import GraniteReport
 
 extension SupervisorLoop {
     func makeCollector() -> CollectorProcess {

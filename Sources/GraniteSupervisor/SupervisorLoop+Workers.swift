@@ -1,15 +1,16 @@
 // The loop's part for workers: start, listen, notice death. A replacement is started before anything is written about the death.
 
 import GraniteCrashChannel
+import GraniteLogging
 import GraniteReport
 import Glibc
 
 extension SupervisorLoop {
     /// Spawns a worker. What the system refuses is tried again later by the fleet's rules.
     func start(_ id: WorkerID, succeeding: WorkerID?) {
-        do {
+        do throws(SupervisorError) {
             let worker = try WorkerProcess(id, configuration: configuration, log: output.descriptor)
-            do {
+            do throws(SupervisorError) {
                 worker.tokens.death = try poller.add(worker.child.pidfd) { [unowned self] in noticeDeath(of: id) }
                 worker.tokens.status = try poller.add(worker.status) { [unowned self] in listen(to: id) }
                 worker.tokens.output = try poller.add(worker.output.descriptor) { [unowned self] in relayOutput(of: id) }

@@ -3,6 +3,7 @@
 
 import GraniteCrashChannel
 import GraniteLogging
+import Logging
 import Glibc
 
 /// Drives one server from its start to its end. Made, run and dropped on the supervisor's thread.
@@ -46,6 +47,8 @@ final class SupervisorLoop {
     private var phase = Phase.running
     private(set) var outcome = Fleet.Outcome.stopped
     private var stopReason: String?
+    /// The operator has asked twice: reports in the making are not waited for.
+    private var isHasty = false
 
     init(configuration: SupervisorConfiguration, log: EventLog, output: LogOutput, mailbox: Mailbox) throws(SupervisorError) {
         self.configuration = configuration
@@ -62,7 +65,7 @@ final class SupervisorLoop {
         record(
             .serverStarted(
                 .init(
-                    pid: getpid(), addresses: configuration.listeners.map(\.url), workers: configuration.rules.workers,
+                    pid: getpid(), listeners: configuration.listeners.map { .init(url: $0.url, port: $0.port) }, workers: configuration.rules.workers,
                     crashDirectory: configuration.level == .off ? nil : configuration.crashDirectory, level: configuration.level.rawValue)))
         collector.start()
         perform(fleet.start())
@@ -118,6 +121,7 @@ final class SupervisorLoop {
                 record(.serverStopping(reason: reason, workers: workers.count))
                 perform(fleet.stop(now: now))
             case .hasten:
+                isHasty = true
                 perform(fleet.hasten(now: now))
                 switch phase {
                 case .settling: phase = .settling(until: now)
@@ -168,7 +172,7 @@ final class SupervisorLoop {
             case .reloadFailed(let slot): record(.serverReloadFailed(slot: slot))
             case .finish(let outcome):
                 self.outcome = outcome
-                phase = .settling(until: .now + configuration.collectorPatience)
+                phase = .settling(until: .now + (isHasty ? .zero : configuration.collectorPatience))
             }
         }
     }

@@ -6,12 +6,12 @@ package enum UsableCores {
     /// At least 1: the processors we may run on, or the cgroup's CPU quota rounded up, whichever is less.
     package static func count() -> Int {
         let allowed = Int(granite_usable_processors())
-        let quota =
-            SmallFile.text(at: "/sys/fs/cgroup/cpu.max").flatMap { quota(max: $0) }
+        let limit =
+            SmallFile.text(at: "/sys/fs/cgroup/cpu.max").flatMap { Self.quota(max: $0) }
             ?? SmallFile.text(at: "/sys/fs/cgroup/cpu/cpu.cfs_quota_us").flatMap { text in
-                SmallFile.text(at: "/sys/fs/cgroup/cpu/cpu.cfs_period_us").flatMap { quota(max: "\(text.dropLast()) \($0)") }
+                SmallFile.text(at: "/sys/fs/cgroup/cpu/cpu.cfs_period_us").flatMap { Self.quota(max: "\(text.dropLast()) \($0)") }
             }
-        return max(1, min(allowed > 0 ? allowed : 1, quota ?? .max))
+        return max(1, min(allowed > 0 ? allowed : 1, limit ?? Int.max))
     }
 
     /// Processors that `cpu.max` (`200000 100000`, `max 100000`) allows, rounded up; nil without a limit.

@@ -1,8 +1,6 @@
 // Defines what a worker process inherits and what it says to the supervisor. It is separate because two programs must agree
 // on it: the supervisor that spawns, and `granite worker`.
 
-package import CLinux
-package import GraniteReport
 import FoundationEssentials
 import Glibc
 
@@ -45,7 +43,7 @@ package enum WorkerStatus: Codable, Sendable, Equatable {
         guard let message = try? JSONEncoder().encode(bounded) else { return false }
         return message.withUnsafeBytes { bytes in
             var sent: Int
-            repeat { sent = Glibc.send(socket, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL.rawValue)) } while sent < 0 && errno == EINTR
+            repeat { sent = Glibc.send(socket, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL)) } while sent < 0 && errno == EINTR
             return sent == bytes.count
         }
     }

@@ -4,6 +4,7 @@
 #define GRANITE_LINUX_H
 
 #include <stddef.h>
+#include <spawn.h>
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/types.h>
@@ -23,6 +24,8 @@ int granite_epoll_wait(int epoll, struct epoll_event *_Nonnull events, int capac
 int granite_eventfd(void);
 /// environ(7): NAME=value strings, NULL-terminated. Read it before any thread may change the environment.
 char *_Nullable *_Nonnull granite_environment(void);
+/// posix_spawn_file_actions_addclosefrom_np(3): the child has no descriptor from `first` on. Returns an errno value.
+int granite_spawn_close_from(posix_spawn_file_actions_t *_Nonnull actions, int first);
 /// How many processors the calling thread may run on (sched_getaffinity(2)); 0 if that cannot be found out.
 int granite_usable_processors(void);
 /// gettid(2).

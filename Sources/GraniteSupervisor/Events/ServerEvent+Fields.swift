@@ -9,7 +9,8 @@ extension ServerEvent {
         case .serverStarted(let started):
             [
                 .init("pid", .integer(Int(started.pid))),
-                .init("addresses", .array(started.addresses.map { .string($0) })),
+                .init("addresses", .array(started.listeners.map { .string($0.url) })),
+                .init("port", .integer(started.listeners.first.map { Int($0.port) } ?? 0)),
                 .init("workers", .integer(started.workers)),
                 .init("backtrace", .string(started.level)),
             ] + field("crash_dir", started.crashDirectory)
@@ -59,20 +60,23 @@ extension WorkerIdentity {
 }
 
 extension ExitStatus {
-    fileprivate var field: FieldValue.Field {
+    fileprivate var field: FieldValue.Field { .init("exit", .object(fields)) }
+
+    /// `signal`, `number` and `core_dumped`, or `code`.
+    fileprivate var fields: [FieldValue.Field] {
         var fields = GraniteSupervisor.field("signal", signal)
         if let number { fields.append(.init("number", .integer(number))) }
         if let coreDumped { fields.append(.init("core_dumped", .boolean(coreDumped))) }
         if let code { fields.append(.init("code", .integer(code))) }
-        return .init("exit", .object(fields))
+        return fields
     }
 }
 
 extension ServerEvent.WorkerExited {
     fileprivate var fields: [FieldValue.Field] {
-        var fields: [FieldValue.Field] = [
-            worker.field, exit.field, .init("uptime_s", .number(uptimeSeconds)),
-            .init("requests", .integer(Int(clamping: requests))), .init("expected", .boolean(expected)),
+        var fields = [worker.field] + exit.fields
+        fields += [
+            .init("uptime_s", .number(uptimeSeconds)), .init("requests", .integer(Int(clamping: requests))), .init("expected", .boolean(expected)),
             .init("during_startup", .boolean(duringStartup)),
         ]
         fields += field("crash_id", crashID)

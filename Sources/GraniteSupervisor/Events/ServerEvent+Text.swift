@@ -6,10 +6,10 @@ extension ServerEvent {
     package var sentence: String {
         switch self {
         case .serverStarted(let started):
-            "granite (pid \(started.pid)) listens on \(started.addresses.joined(separator: " and ")), starts \(Words.count(started.workers, "worker"))"
+            "granite (pid \(started.pid)) listens on \(started.listeners.map(\.url).joined(separator: " and ")), starts \(Words.count(started.workers, "worker"))"
         case .serverStopping(let reason, let workers): "stopping (\(reason)): \(Words.count(workers, "worker")) to finish"
         case .serverStopped(let exitCode, let reason, let uptime):
-            "stopped after \(Words.duration(seconds: uptime))" + (exitCode == 0 ? "" : ", exit code \(exitCode)")
+            (uptime > 0 ? "stopped after \(Words.duration(seconds: uptime))" : "not started") + (exitCode == 0 ? "" : ", exit code \(exitCode)")
                 + (reason.map { ": \($0.firstLine)" } ?? "")
         case .serverReloading: "reloading worker by worker"
         case .serverReloaded: "reloaded"

@@ -1,7 +1,7 @@
 // Defines what a server tells about itself, exactly named: the vocabulary of the log. How an event looks as JSON and as a
 // sentence is in the two files beside this one.
 
-package import GraniteLogging
+import GraniteLogging
 package import GraniteReport
 package import Logging
 
@@ -46,13 +46,18 @@ package enum ServerEvent: StructuredEvent, Equatable {
 
     package struct ServerStarted: Sendable, Equatable {
         package var pid: Int32
-        /// `http://127.0.0.1:8000`, one for each listening socket.
-        package var addresses: [String]
+        package var listeners: [Listener]
         package var workers: Int
         /// nil if reports are off.
         package var crashDirectory: String?
         /// `off`, `short` or `full`.
         package var level: String
+
+        package struct Listener: Sendable, Equatable {
+            /// `http://127.0.0.1:8000`.
+            package var url: String
+            package var port: UInt16
+        }
     }
 
     package struct WorkerExited: Sendable, Equatable {

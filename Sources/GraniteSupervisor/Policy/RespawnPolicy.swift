@@ -48,7 +48,11 @@ package struct RespawnPolicy: Sendable, Equatable {
     private var delay: Duration {
         guard failures > 1 else { return .zero }
         var delay = limits.firstDelay
-        for _ in 2..<failures where delay < limits.longestDelay { delay *= 2 }
+        var doublings = failures - 2
+        while doublings > 0 && delay < limits.longestDelay {
+            delay *= 2
+            doublings -= 1
+        }
         return min(delay, limits.longestDelay)
     }
 }

@@ -39,7 +39,7 @@ struct ChildProcess {
             posix_spawn_file_actions_adddup2(&actions, copy.number, target)
         }
         // Also what whoever started us left open without close-on-exec.
-        posix_spawn_file_actions_addclosefrom_np(&actions, max(3, highest + 1))
+        granite_spawn_close_from(&actions, max(3, highest + 1))
 
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)

@@ -35,6 +35,9 @@ final class CollectorProcess {
         var output: (pid_t, [[UInt8]]) -> Void
     }
 
+    /// Where the collector finds its end of the control socket.
+    private static let controlDescriptor: Int32 = 3
+
     private let configuration: SupervisorConfiguration
     private let poller: Poller
     private let observer: Observer
@@ -105,7 +108,7 @@ final class CollectorProcess {
     // MARK: - Its life
 
     private func spawn(restarted: Bool) {
-        do {
+        do throws(SupervisorError) {
             let control = try Descriptor.makeMessageSockets()
             let output = try Descriptor.makePipe()
             try control.0.makeNonBlocking()
@@ -113,12 +116,13 @@ final class CollectorProcess {
                 .init(
                     executable: configuration.collectorExecutable,
                     arguments: [
-                        "collect", "--control-fd", "3", "--crash-dir", configuration.crashDirectory, "--level", configuration.level.rawValue,
+                        "collect", "--control-fd", String(Self.controlDescriptor), "--crash-dir", configuration.crashDirectory, "--level",
+                        configuration.level.rawValue,
                     ],
                     environment: configuration.childEnvironment,
-                    descriptors: [(output.writing.number, STDERR_FILENO), (control.1.number, 3)], ownProcessGroup: true))
+                    descriptors: [(output.writing.number, STDERR_FILENO), (control.1.number, Self.controlDescriptor)], ownProcessGroup: true))
             var running = Running(child: child, control: control.0, output: OutputRelay(descriptor: output.reading))
-            do {
+            do throws(SupervisorError) {
                 running.death = try poller.add(child.pidfd) { [unowned self] in noticeDeath() }
                 running.messages = try poller.add(control.0) { [unowned self] in receive() }
                 running.lines = try poller.add(output.reading) { [unowned self] in relay() }
@@ -141,8 +145,8 @@ final class CollectorProcess {
     }
 
     private func noticeDeath() {
-        guard case .running(var running) = state, let (status, _) = running.child.reap() else { return }
         receive()
+        guard case .running(var running) = state, let (status, _) = running.child.reap() else { return }
         let (lines, _) = running.output.read(chunks: 16)
         observer.output(running.child.pid, lines + (running.output.finish().map { [$0] } ?? []))
         forget(running)
@@ -183,7 +187,7 @@ final class CollectorProcess {
         var buffer = [UInt8](repeating: 0, count: 256 * 1024)
         var messages: [CollectorMessage] = []
         for _ in 0..<64 {
-            let count = recv(running.control.number, &buffer, buffer.count, Int32(MSG_DONTWAIT.rawValue))
+            let count = recv(running.control.number, &buffer, buffer.count, Int32(MSG_DONTWAIT))
             guard count > 0 else {
                 if count == 0 || (errno != EAGAIN && errno != EINTR) {
                     // It closed the socket; its death comes next.

@@ -13,7 +13,7 @@ final class Poller {
     private var next: UInt64 = 0
 
     init() throws(SupervisorError) {
-        epoll = Descriptor(try systemCall("epoll_create1") { epoll_create1(Int32(EPOLL_CLOEXEC.rawValue)) })
+        epoll = Descriptor(try systemCall("epoll_create1") { epoll_create1(Int32(EPOLL_CLOEXEC)) })
     }
 
     func add(_ descriptor: Descriptor, handler: @escaping () -> Void) throws(SupervisorError) -> Token {

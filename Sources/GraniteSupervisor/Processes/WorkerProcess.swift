@@ -73,7 +73,7 @@ final class WorkerProcess {
         var messages: [WorkerStatus] = []
         var buffer = [UInt8](repeating: 0, count: WorkerStatus.maxMessageBytes)
         for _ in 0..<16 {
-            let count = recv(status.number, &buffer, buffer.count, Int32(MSG_DONTWAIT.rawValue))
+            let count = recv(status.number, &buffer, buffer.count, Int32(MSG_DONTWAIT))
             if count == 0 { return (messages, true) }
             if count < 0 { return (messages, errno != EAGAIN && errno != EINTR) }
             if let message = WorkerStatus(message: Array(buffer[..<count])) { messages.append(message) }

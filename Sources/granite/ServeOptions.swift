@@ -1,0 +1,70 @@
+// The options of `granite serve` as they are typed. What they mean, and the environment's say, is in ServeOptions+Settings.swift.
+
+import ArgumentParser
+import GraniteLogging
+import GraniteSupervisor
+
+/// Every option is optional here: what is not given is looked up in the environment, then has a default.
+struct ServeOptions: ParsableArguments {
+    @Argument(help: "module:attribute; without an attribute `app`, else `application`. [GRANITE_APPLICATION]")
+    var application: String?
+
+    @Option(help: "Address or name to listen on: 127.0.0.1, ::1, 0.0.0.0 for all. Default 127.0.0.1. [GRANITE_HOST]")
+    var host: String?
+    @Option(help: "Port, 0 for any free one. Default 8000. [GRANITE_PORT]")
+    var port: UInt16?
+    @Option(help: "Worker processes. Default: the usable cores. [GRANITE_WORKERS]")
+    var workers: Int?
+    @Option(help: "Python threads per worker; more than 1 only for an app that waits a lot. Default 1. [GRANITE_BLOCKING_THREADS]")
+    var blockingThreads: Int?
+    @Option(help: "Requests per worker in the app or waiting for it; beyond that they queue, then get 503. Default 128. [GRANITE_BACKPRESSURE]")
+    var backpressure: Int?
+
+    @Flag(
+        inversion: .prefixedNo,
+        help: "Replace workers that die. Without, the server ends with its last worker. On by default. [GRANITE_RESPAWN_FAILED_WORKERS]")
+    var respawnFailedWorkers: Bool?
+    @Option(help: "A worker that dies sooner after its start counts as failing and is replaced ever later. Default 3.5s. [GRANITE_RESPAWN_INTERVAL]")
+    var respawnInterval: TimeSpan?
+    @Option(help: "How long workers may finish their requests before they are killed. Default 30s. [GRANITE_GRACEFUL_TIMEOUT]")
+    var gracefulTimeout: TimeSpan?
+
+    @Option(help: "json: one object a line; text: for people. Default text. [GRANITE_LOG_FORMAT]")
+    var logFormat: LogFormat?
+    @Option(help: "File to append the log to. Default: stderr. [GRANITE_LOG_FILE]")
+    var logFile: String?
+    @Flag(inversion: .prefixedNo, help: "A line for each response. Off by default. [GRANITE_ACCESS_LOG]")
+    var accessLog: Bool?
+    @Option(help: "Where crash reports are kept. Default: see `granite-crash help`. [GRANITE_CRASH_DIR]")
+    var crashDir: String?
+    @Option(help: "How much of a crash is captured: off, short or full. Default short. [GRANITE_BACKTRACE]")
+    var backtrace: BacktraceLevel?
+
+    @Option(help: "Directory of the application: its working directory and the first place for modules. Default: this one. [GRANITE_CHDIR]")
+    var chdir: String?
+    @Flag(inversion: .prefixedNo, help: "The attribute is a function that makes the application. [GRANITE_FACTORY]")
+    var factory: Bool?
+    @Option(help: "Python interpreter or virtual environment. Default: the active one. [GRANITE_PYTHON]")
+    var python: String?
+
+    @Option(help: "Longest request line. Default 8190. [GRANITE_LIMIT_REQUEST_LINE]")
+    var limitRequestLine: ByteSize?
+    @Option(help: "Most header fields. Default 100. [GRANITE_LIMIT_REQUEST_FIELDS]")
+    var limitRequestFields: Int?
+    @Option(help: "Longest header field. Default 8190. [GRANITE_LIMIT_REQUEST_FIELD_SIZE]")
+    var limitRequestFieldSize: ByteSize?
+    @Option(help: "Longest body. Default 1G. [GRANITE_LIMIT_BODY]")
+    var limitBody: ByteSize?
+    @Option(help: "For the whole head of a request to arrive. Default 30s. [GRANITE_HEADER_TIMEOUT]")
+    var headerTimeout: TimeSpan?
+    @Option(help: "Between two parts of a body. Default 30s. [GRANITE_BODY_TIMEOUT]")
+    var bodyTimeout: TimeSpan?
+    @Option(help: "Between a response and the next request. Default 75s. [GRANITE_KEEP_ALIVE_TIMEOUT]")
+    var keepAliveTimeout: TimeSpan?
+}
+
+extension LogFormat: ExpressibleByArgument {}
+
+extension BacktraceLevel: ExpressibleByArgument {
+    package init?(argument: String) { self.init(spelling: argument) }
+}
