@@ -15,7 +15,7 @@ package enum UsableCores {
     }
 
     /// Processors that `cpu.max` (`200000 100000`, `max 100000`) allows, rounded up; nil without a limit.
-    static func quota(max text: String) -> Int? {
+    package static func quota(max text: String) -> Int? {
         let numbers = text.split { $0 == " " || $0 == "\n" }.map { Int($0) }
         guard numbers.count == 2, let quota = numbers[0], let period = numbers[1], quota > 0, period > 0 else { return nil }
         return quota / period + (quota % period == 0 ? 0 : 1)

@@ -53,10 +53,23 @@ package enum ServerEvent: StructuredEvent, Equatable {
         /// `off`, `short` or `full`.
         package var level: String
 
+        package init(pid: Int32, listeners: [Listener], workers: Int, crashDirectory: String?, level: String) {
+            self.pid = pid
+            self.listeners = listeners
+            self.workers = workers
+            self.crashDirectory = crashDirectory
+            self.level = level
+        }
+
         package struct Listener: Sendable, Equatable {
             /// `http://127.0.0.1:8000`.
             package var url: String
             package var port: UInt16
+
+            package init(url: String, port: UInt16) {
+                self.url = url
+                self.port = port
+            }
         }
     }
 
@@ -74,6 +87,18 @@ package enum ServerEvent: StructuredEvent, Equatable {
         package var message: String?
         /// The cgroup's `oom_kill` counter moved by so much meanwhile; nil if it cannot be read.
         package var oomKills: Int?
+
+        package init(worker: WorkerIdentity, exit: ExitStatus, uptimeSeconds: Double, requests: UInt64, crashID: String? = nil, expected: Bool, duringStartup: Bool = false, message: String? = nil, oomKills: Int? = nil) {
+            self.worker = worker
+            self.exit = exit
+            self.uptimeSeconds = uptimeSeconds
+            self.requests = requests
+            self.crashID = crashID
+            self.expected = expected
+            self.duringStartup = duringStartup
+            self.message = message
+            self.oomKills = oomKills
+        }
     }
 
     package struct WorkerRespawned: Sendable, Equatable {
@@ -86,11 +111,26 @@ package enum ServerEvent: StructuredEvent, Equatable {
         /// `crash.reported` has told the whole story already.
         package var alreadyReported = false
 
+        package init(worker: WorkerIdentity, respawnMilliseconds: Double, previous: Previous, crash: Crash?, alreadyReported: Bool = false) {
+            self.worker = worker
+            self.respawnMilliseconds = respawnMilliseconds
+            self.previous = previous
+            self.crash = crash
+            self.alreadyReported = alreadyReported
+        }
+
         package struct Previous: Sendable, Equatable {
             package var pid: Int32
             package var uptimeSeconds: Double
             package var requests: UInt64
             package var exit: ExitStatus
+
+            package init(pid: Int32, uptimeSeconds: Double, requests: UInt64, exit: ExitStatus) {
+                self.pid = pid
+                self.uptimeSeconds = uptimeSeconds
+                self.requests = requests
+                self.exit = exit
+            }
         }
     }
 
@@ -100,6 +140,12 @@ package enum ServerEvent: StructuredEvent, Equatable {
         /// Whether the worker lives on.
         package var alive: Bool
         package var summary: CrashSummary
+
+        package init(worker: WorkerIdentity?, alive: Bool, summary: CrashSummary) {
+            self.worker = worker
+            self.alive = alive
+            self.summary = summary
+        }
     }
 
     /// What is known of a report.

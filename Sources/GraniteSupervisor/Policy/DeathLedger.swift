@@ -1,14 +1,15 @@
 // Defines when a death's story is complete enough to be told. A pure struct: a worker dies, a replacement is started, a
 // report arrives, in any order or not at all; out come the events, each once.
 
-import GraniteReport
+package import GraniteReport
 
 /// The deaths whose `worker.respawned` has not been logged yet.
-struct DeathLedger: Sendable {
+package struct DeathLedger: Sendable {
     /// How long the respawn event waits for its report.
-    static let patience = Duration.seconds(10)
+    package static let patience = Duration.seconds(10)
 
-    struct Death: Sendable, Equatable {
+    /// What is known when a worker has died.
+    package struct Death: Sendable, Equatable {
         var id: WorkerID
         var worker: WorkerIdentity
         /// Set if a report is being made.
@@ -17,6 +18,19 @@ struct DeathLedger: Sendable {
         var requests: UInt64
         var exit: ExitStatus
         var noticed: ContinuousClock.Instant
+
+        package init(
+            id: WorkerID, worker: WorkerIdentity, crashID: String?, uptimeSeconds: Double, requests: UInt64, exit: ExitStatus,
+            noticed: ContinuousClock.Instant
+        ) {
+            self.id = id
+            self.worker = worker
+            self.crashID = crashID
+            self.uptimeSeconds = uptimeSeconds
+            self.requests = requests
+            self.exit = exit
+            self.noticed = noticed
+        }
     }
 
     private struct Entry: Sendable {
@@ -42,16 +56,18 @@ struct DeathLedger: Sendable {
 
     private var entries: [WorkerID: Entry] = [:]
 
+    package init() {}
+
     /// When ``tick(now:)`` has something to tell.
-    var deadline: ContinuousClock.Instant? {
+    package var deadline: ContinuousClock.Instant? {
         entries.values.compactMap { if case .awaited(let until) = $0.report { until } else { nil } }.min()
     }
 
     /// Whether a report may still arrive for a death.
-    var awaitsReports: Bool { deadline != nil }
+    package var awaitsReports: Bool { deadline != nil }
 
     /// A worker died.
-    mutating func add(_ death: Death, willBeReplaced: Bool) -> [ServerEvent] {
+    package mutating func add(_ death: Death, willBeReplaced: Bool) -> [ServerEvent] {
         entries[death.id] = Entry(
             death: death, report: death.crashID == nil ? .none : .awaited(until: death.noticed + Self.patience),
             successor: willBeReplaced ? .awaited : .never)
@@ -59,7 +75,7 @@ struct DeathLedger: Sendable {
     }
 
     /// Its replacement was started.
-    mutating func replaced(_ id: WorkerID, by successor: WorkerIdentity, now: ContinuousClock.Instant)
+    package mutating func replaced(_ id: WorkerID, by successor: WorkerIdentity, now: ContinuousClock.Instant)
         -> (crashID: String?, milliseconds: Double, events: [ServerEvent])?
     {
         guard let death = entries[id]?.death else { return nil }
@@ -69,27 +85,28 @@ struct DeathLedger: Sendable {
     }
 
     /// It will not be replaced after all.
-    mutating func abandoned(_ id: WorkerID) -> [ServerEvent] {
+    package mutating func abandoned(_ id: WorkerID) -> [ServerEvent] {
         guard entries[id] != nil else { return [] }
         entries[id]?.successor = .never
         return settle(id)
     }
 
     /// The report of a death. Returns nil if nobody waits for it (any more).
-    mutating func reported(crashID: String, _ summary: CrashSummary) -> [ServerEvent]? {
+    package mutating func reported(crashID: String, _ summary: CrashSummary) -> [ServerEvent]? {
         guard let id = awaiting(crashID) else { return nil }
         entries[id]?.report = .arrived(summary)
         return settle(id)
     }
 
     /// There will be no report.
-    mutating func reportFailed(crashID: String) -> [ServerEvent] {
+    package mutating func reportFailed(crashID: String) -> [ServerEvent] {
         guard let id = awaiting(crashID) else { return [] }
         entries[id]?.report = .missing
         return settle(id)
     }
 
-    mutating func tick(now: ContinuousClock.Instant) -> [ServerEvent] {
+    /// The time to wait for a report may be over.
+    package mutating func tick(now: ContinuousClock.Instant) -> [ServerEvent] {
         var events: [ServerEvent] = []
         for (id, entry) in entries.sorted(by: { $0.key < $1.key }) {
             guard case .awaited(let until) = entry.report, until <= now else { continue }
@@ -100,7 +117,7 @@ struct DeathLedger: Sendable {
     }
 
     /// The server ends: tell what is known.
-    mutating func flush() -> [ServerEvent] {
+    package mutating func flush() -> [ServerEvent] {
         var events: [ServerEvent] = []
         for (id, entry) in entries.sorted(by: { $0.key < $1.key }) {
             if case .awaited = entry.report { entries[id]?.report = .missing }

@@ -3,7 +3,7 @@
 import Glibc
 
 /// The `oom_kill` counter of this process's memory cgroup, v2 or v1.
-struct OOMCounter: Sendable {
+package struct OOMCounter: Sendable {
     private let path: String?
     private var last: Int?
 
@@ -22,7 +22,7 @@ struct OOMCounter: Sendable {
     }
 
     /// Where the counter may be, the most telling first. In a container the own cgroup's path is often not visible: its root is then.
-    static func locate(cgroup: String) -> [String] {
+    package static func locate(cgroup: String) -> [String] {
         var paths: [String] = []
         for line in cgroup.split(separator: "\n") {
             let parts = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
@@ -38,7 +38,7 @@ struct OOMCounter: Sendable {
     }
 
     /// The number after `oom_kill` in memory.events (v2) or memory.oom_control (v1).
-    static func count(in text: String) -> Int? {
+    package static func count(in text: String) -> Int? {
         for line in text.split(separator: "\n") {
             let words = line.split(separator: " ")
             if words.count == 2, words[0] == "oom_kill" { return Int(words[1]) }

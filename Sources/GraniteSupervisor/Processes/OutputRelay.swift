@@ -3,14 +3,19 @@
 import Glibc
 
 /// The last lines of a stream, bounded in number and bytes.
-struct LogTail: Sendable, Equatable {
-    static let maxLines = 50
-    static let maxBytes = 16 * 1024
+package struct LogTail: Sendable, Equatable {
+    package static let maxLines = 50
+    /// UTF-8, newlines not counted; one longer line is kept all the same.
+    package static let maxBytes = 16 * 1024
 
-    private(set) var lines: [String] = []
+    /// Oldest first.
+    package private(set) var lines: [String] = []
     private var bytes = 0
 
-    mutating func append(_ line: String) {
+    package init() {}
+
+    /// Adds a line and forgets the oldest beyond the bounds.
+    package mutating func append(_ line: String) {
         lines.append(line)
         bytes += line.utf8.count
         while lines.count > Self.maxLines || (bytes > Self.maxBytes && lines.count > 1) {

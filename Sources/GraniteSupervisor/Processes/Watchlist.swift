@@ -1,13 +1,14 @@
 // Defines what a collector must know, and what one that was started anew must be told again. Pure bookkeeping.
 
-import GraniteCrashChannel
+package import GraniteCrashChannel
 
 /// The workers whose deaths the collector reports on, by crash id.
-struct Watchlist {
+package struct Watchlist {
     /// Dead workers without a report that are remembered; each holds two descriptors open.
-    static let maxUnreported = 64
+    package static let maxUnreported = 64
 
-    struct Entry {
+    /// A worker that the collector watches, or whose report is not there yet.
+    package struct Entry {
         var watch: SupervisorMessage.Watch
         /// The crash page, then the collector's end of the memory socket.
         var descriptors: [Descriptor]
@@ -20,22 +21,27 @@ struct Watchlist {
     }
 
     /// A message and the descriptors that go with it.
-    struct Dispatch {
-        var message: SupervisorMessage
-        var descriptors: [Descriptor] = []
+    package struct Dispatch {
+        package var message: SupervisorMessage
+        package var descriptors: [Descriptor] = []
     }
 
     private var entries: [String: Entry] = [:]
 
-    subscript(crashID: String) -> Entry? { entries[crashID] }
+    package init() {}
 
-    mutating func watch(_ watch: SupervisorMessage.Watch, descriptors: [Descriptor]) -> Dispatch {
+    package subscript(crashID: String) -> Entry? { entries[crashID] }
+
+    /// A worker was spawned.
+    package mutating func watch(_ watch: SupervisorMessage.Watch, descriptors: [Descriptor]) -> Dispatch {
         entries[watch.crashID] = Entry(watch: watch, descriptors: descriptors)
         return Dispatch(message: .watch(watch), descriptors: descriptors)
     }
 
+    /// A worker is dead.
+    ///
     /// - Returns: what to send, and the crash ids that are given up to make room.
-    mutating func exited(_ exited: SupervisorMessage.Exited) -> (dispatch: Dispatch?, givenUp: [String]) {
+    package mutating func exited(_ exited: SupervisorMessage.Exited) -> (dispatch: Dispatch?, givenUp: [String]) {
         guard entries[exited.crashID] != nil else { return (nil, []) }
         entries[exited.crashID]?.exited = exited
         if exited.expected { entries[exited.crashID]?.isSettled = true }
@@ -47,19 +53,20 @@ struct Watchlist {
         return (Dispatch(message: .exited(exited)), givenUp)
     }
 
-    mutating func respawned(_ respawned: SupervisorMessage.Respawned) -> Dispatch {
+    /// A dead worker was replaced.
+    package mutating func respawned(_ respawned: SupervisorMessage.Respawned) -> Dispatch {
         entries[respawned.crashID]?.respawned = respawned
         return Dispatch(message: .respawned(respawned))
     }
 
     /// The death's report is there, or failed for good.
-    mutating func settle(_ crashID: String) {
+    package mutating func settle(_ crashID: String) {
         entries[crashID]?.isSettled = true
         dropIfDone(crashID)
     }
 
     /// All that a new collector must hear.
-    func replay() -> [Dispatch] {
+    package func replay() -> [Dispatch] {
         entries.values.sorted { $0.watch.crashID < $1.watch.crashID }.flatMap { entry in
             var watch = entry.watch
             watch.afterCollectorRestart = true

@@ -1,0 +1,112 @@
+import GraniteCrashChannel
+import GraniteReport
+import GraniteSupervisor
+import Testing
+
+struct LogTailTests {
+    @Test func onlyTheLastLinesAreKept() {
+        var tail = LogTail()
+        for number in 1...60 { tail.append("\(number)") }
+        #expect(tail.lines.count == LogTail.maxLines)
+        #expect(tail.lines.first == "11" && tail.lines.last == "60")
+    }
+
+    @Test func longLinesPushOutMore() {
+        var tail = LogTail()
+        for _ in 1...5 { tail.append(String(repeating: "x", count: 6000)) }
+        #expect(tail.lines.count == 2)
+        tail.append(String(repeating: "y", count: 20_000))
+        #expect(tail.lines.map(\.count) == [20_000])
+    }
+}
+
+struct OOMCounterTests {
+    @Test func bothCgroupVersionsAreRead() {
+        #expect(OOMCounter.count(in: "low 0\nhigh 0\nmax 12\noom 3\noom_kill 2\noom_group_kill 0\n") == 2)
+        #expect(OOMCounter.count(in: "oom_kill_disable 0\nunder_oom 0\noom_kill 5\n") == 5)
+        #expect(OOMCounter.count(in: "") == nil)
+        #expect(OOMCounter.count(in: "oom_kill many\n") == nil)
+    }
+
+    @Test func theOwnCgroupIsAskedBeforeTheRoot() {
+        #expect(
+            OOMCounter.locate(cgroup: "0::/system.slice/granite.service\n")
+                == ["/sys/fs/cgroup/system.slice/granite.service/memory.events", "/sys/fs/cgroup/memory.events"])
+        #expect(
+            OOMCounter.locate(cgroup: "9:name=systemd:/\n4:memory:/docker/ab\n0::/\nnonsense")
+                == [
+                    "/sys/fs/cgroup/memory/docker/ab/memory.oom_control", "/sys/fs/cgroup/memory/memory.oom_control",
+                    "/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory.events",
+                ])
+    }
+}
+
+struct UsableCoresTests {
+    @Test func aQuotaIsRoundedUp() {
+        #expect(UsableCores.quota(max: "150000 100000\n") == 2)
+        #expect(UsableCores.quota(max: "200000 100000\n") == 2)
+        #expect(UsableCores.quota(max: "max 100000\n") == nil)
+        #expect(UsableCores.quota(max: "-1 100000") == nil)
+        #expect(UsableCores.quota(max: "") == nil)
+        #expect(UsableCores.count() >= 1)
+    }
+}
+
+struct ExitStatusTests {
+    @Test func waitStatusesAreToldApart() {
+        #expect(ExitStatus(waitStatus: 7 << 8).code == 7)
+        #expect(ExitStatus(waitStatus: 7 << 8).signal == nil)
+        let segmentationFault = ExitStatus(waitStatus: 11 | 0x80)
+        #expect(segmentationFault.signal == "SIGSEGV")
+        #expect(segmentationFault.coreDumped == true)
+        #expect(segmentationFault.code == nil)
+    }
+}
+
+struct WatchlistTests {
+    func watch(_ list: inout Watchlist, _ id: String) {
+        _ = list.watch(.init(crashID: id, slot: 1, generation: 1, pid: 1, afterCollectorRestart: false), descriptors: [])
+    }
+    func exited(_ id: String, expected: Bool = false) -> SupervisorMessage.Exited {
+        .init(
+            crashID: id, pid: 1, waitStatus: 11, expected: expected, duringStartup: false, uptimeSeconds: 1, resources: .init(), logTail: [],
+            oomKills: nil)
+    }
+
+    @Test func aReportedDeathIsForgottenAndALiveWorkerIsNot() {
+        var list = Watchlist()
+        watch(&list, "A")
+        watch(&list, "B")
+        _ = list.exited(exited("A"))
+        #expect(list.replay().count == 3)
+        list.settle("A")
+        #expect(list["A"] == nil)
+        #expect(list.replay().count == 1)
+    }
+
+    @Test func aReportThatIsThereBeforeTheDeathIsNoticedSettlesIt() {
+        var list = Watchlist()
+        watch(&list, "A")
+        list.settle("A")
+        #expect(list.exited(exited("A")).dispatch != nil)
+        #expect(list.replay().isEmpty)
+    }
+
+    @Test func anExpectedEndIsToldAndForgotten() {
+        var list = Watchlist()
+        watch(&list, "A")
+        #expect(list.exited(exited("A", expected: true)).dispatch != nil)
+        #expect(list.replay().isEmpty)
+        #expect(list.exited(exited("A")).dispatch == nil)
+    }
+
+    @Test func theOldestUnreportedDeathsAreGivenUp() {
+        var list = Watchlist()
+        var givenUp: [String] = []
+        for number in 100..<(100 + Watchlist.maxUnreported + 2) {
+            watch(&list, "\(number)")
+            givenUp += list.exited(exited("\(number)")).givenUp
+        }
+        #expect(givenUp == ["100", "101"])
+    }
+}
