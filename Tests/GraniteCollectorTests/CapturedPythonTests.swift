@@ -81,7 +81,7 @@ import Testing
         compiler.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         compiler.arguments =
             [
-                "cc", "-std=gnu11", "-g", "-O1", "-fno-omit-frame-pointer", "-I\(core.path)/include", "-o",
+                "clang", "-std=gnu11", "-g", "-O1", "-fno-omit-frame-pointer", "-I\(core.path)/include", "-o",
                 program.path, fixture.path,
             ]
             + sources.map { core.appendingPathComponent($0).path } + ["-ldl", "-lpthread"]
