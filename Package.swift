@@ -122,7 +122,7 @@ let tests: [Target] = [
         name: "GraniteCollectorTests",
         dependencies: [
             "GraniteCollector", "GraniteCrashChannel", "GraniteReport", "GraniteStore", "GraniteSymbols", "CGraniteCapture", "CLinux", "TestSupport", "CrashProbe",
-        ], exclude: ["PythonFixtures"], swiftSettings: swift),
+        ], exclude: ["PythonFixtures", "Fixtures"], swiftSettings: swift),
     .testTarget(
         name: "EndToEndTests", dependencies: ["GraniteReport", "GraniteStore", "TestSupport", "granite", "granite-crash", "CrashProbe"],
         exclude: ["Fixtures"], swiftSettings: swift),

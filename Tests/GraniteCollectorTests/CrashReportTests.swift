@@ -61,7 +61,7 @@ import Testing
             reason: "Runaway recursion used up the stack of thread \"CrashProbe\""),
         Expectation(
             name: "stack-overflow-pthread",
-            frames: ["granite_probe_overflow", "granite_probe_overflow", "start_thread", "clone3"],
+            frames: ["granite_probe_overflow", "granite_probe_overflow"],
             category: .stackOverflow, reason: "Runaway recursion used up the stack of thread"),
         Expectation(
             name: "stack-overflow-dispatch", frames: ["granite_probe_overflow", "granite_probe_overflow"],
@@ -79,6 +79,12 @@ import Testing
                 position != nil,
                 "\(wanted) is missing or out of order in \((thread.frames ?? []).map { $0.symbol ?? "?" })")
             if let position { names = names[(position + 1)...] }
+        }
+        if expected.category == .stackOverflow {
+            // Small frames of a release build are more than a walk looks at; then the outer end is not reached, and it says so.
+            let cycle = try #require(thread.folded)
+            #expect(cycle.length == 1 && cycle.repeats > 64)
+            #expect((cycle.atLeast == true) == !names.contains { $0.hasPrefix("clone") || $0 == "_start" })
         }
         #expect(report.kind == .signal)
         #expect(thread.crashed == true)

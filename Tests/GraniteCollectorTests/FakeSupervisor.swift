@@ -134,6 +134,17 @@ final class FakeSupervisor {
         return worker
     }
 
+    /// Starts another program with the page at descriptor 10 and the memory socket at 11.
+    func spawnWorker(program: URL, _ arguments: [String]) throws -> Worker {
+        var worker = Worker()
+        worker.page = try CrashPage.make(crashID: worker.crashID, slot: 1, generation: 2, level: 2)
+        let (mine, its) = try Self.socketPair()
+        worker.memorySocket = mine
+        worker.pid = try Self.spawn(program.path, arguments, descriptors: [worker.page: 10, its: 11])
+        close(its)
+        return worker
+    }
+
     func watch(_ worker: Worker, afterRestart: Bool = false) throws {
         var watch = worker.watch
         watch.afterCollectorRestart = afterRestart

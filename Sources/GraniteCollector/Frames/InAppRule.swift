@@ -49,7 +49,9 @@ package enum InAppRule {
         if path.contains("/lib-dynload/") || path.contains("/site-packages/") || path.contains("/dist-packages/") {
             return false
         }
-        if let symbol, symbol.hasPrefix("granite_capture") || symbol.hasPrefix("granite_thread_") { return false }
+        if let symbol, ["granite_capture", "granite_thread_", "granite_run_thread"].contains(where: symbol.hasPrefix) {
+            return false
+        }
         return !path.hasPrefix("/usr/lib/") && !path.hasPrefix("/lib/") && !path.hasPrefix("/usr/lib64/")
             && !path.hasPrefix("/lib64/")
     }
