@@ -18,7 +18,9 @@ struct DebugFileFinder {
         let hex = buildID.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }
         let tail = ".build-id/\(hex[0])/\(hex.dropFirst().joined())\(suffix)"
         for folder in folders + systemFolders {
-            if let file = try? ObjectFile(path: "\(folder)/\(tail)", maxBytes: maxFileBytes), file.buildID == buildID { return file }
+            if let file = try? ObjectFile(path: "\(folder)/\(tail)", maxBytes: maxFileBytes), file.buildID == buildID {
+                return file
+            }
         }
         return nil
     }
@@ -28,9 +30,13 @@ struct DebugFileFinder {
         guard let link = object.debugLink, let resolved = realpath(object.path, nil) else { return nil }
         defer { free(resolved) }
         let directory = String(cString: resolved).directory
-        let candidates = ["\(directory)/\(link.name)", "\(directory)/.debug/\(link.name)"] + systemFolders.map { "\($0)\(directory)/\(link.name)" }
+        let candidates =
+            ["\(directory)/\(link.name)", "\(directory)/.debug/\(link.name)"]
+            + systemFolders.map { "\($0)\(directory)/\(link.name)" }
         for path in candidates {
-            guard let file = try? ObjectFile(path: path, maxBytes: maxFileBytes), file.hasDebugInformation else { continue }
+            guard let file = try? ObjectFile(path: path, maxBytes: maxFileBytes), file.hasDebugInformation else {
+                continue
+            }
             // The checksum takes a read of the whole file: only where no build-id can tell.
             if let buildID = object.buildID {
                 if file.buildID == buildID { return file }
@@ -47,7 +53,9 @@ extension ObjectFile {
     fileprivate var checksum: UInt32 {
         var size = 0
         guard let bytes = elf_rawfile(elf, &size) else { return 0 }
-        return bytes.withMemoryRebound(to: UInt8.self, capacity: size) { CRC32.checksum(UnsafeBufferPointer(start: $0, count: size)) }
+        return bytes.withMemoryRebound(to: UInt8.self, capacity: size) {
+            CRC32.checksum(UnsafeBufferPointer(start: $0, count: size))
+        }
     }
 }
 

@@ -57,7 +57,9 @@ final class DebugInformation {
 
     /// The common file from a store. Otherwise libdw looks for it itself: where `.gnu_debugaltlink` points to, and in
     /// /usr/lib/debug/.build-id.
-    private static func supplement(of dwarf: OpaquePointer, finder: DebugFileFinder) -> (object: ObjectFile, dwarf: OpaquePointer)? {
+    private static func supplement(of dwarf: OpaquePointer, finder: DebugFileFinder) -> (
+        object: ObjectFile, dwarf: OpaquePointer
+    )? {
         var name: UnsafePointer<CChar>?
         var bytes: UnsafeRawPointer?
         let count = dwelf_dwarf_gnu_debugaltlink(dwarf, &name, &bytes)
@@ -87,7 +89,8 @@ final class DebugInformation {
             answer.functions.append(
                 Function(
                     linkageName: string(DW_AT_linkage_name, of: &entry) ?? string(DW_AT_MIPS_linkage_name, of: &entry),
-                    name: string(DW_AT_name, of: &entry), inlined: inlined, language: unit.language, position: position))
+                    name: string(DW_AT_name, of: &entry), inlined: inlined, language: unit.language, position: position)
+            )
             guard inlined else { break }
             position = callPosition(of: &entry, in: unit)
             next = node.parent < 0 ? nil : Int(node.parent)
@@ -111,19 +114,22 @@ final class DebugInformation {
         var count = 0
         var path: UnsafePointer<CChar>?
         // Before DWARF 5 file 0 means "none".
-        if let index = integer(DW_AT_call_file, of: &entry), dwarf_getsrcfiles(&unit.entry, &files, &count) == 0, let files,
+        if let index = integer(DW_AT_call_file, of: &entry), dwarf_getsrcfiles(&unit.entry, &files, &count) == 0,
+            let files,
             index < count, index > 0 || unit.version >= 5
         {
             path = dwarf_filesrc(files, index, nil, nil)
         }
         return Position(
-            path: path, line: integer(DW_AT_call_line, of: &entry) ?? 0, column: integer(DW_AT_call_column, of: &entry) ?? 0)
+            path: path, line: integer(DW_AT_call_line, of: &entry) ?? 0,
+            column: integer(DW_AT_call_column, of: &entry) ?? 0)
     }
 
     /// Of the entry, or of the one it is a copy of: libdw follows at most 16 `DW_AT_abstract_origin` and `DW_AT_specification`.
     private func string(_ attribute: Int, of entry: inout Dwarf_Die) -> String? {
         var found = Dwarf_Attribute()
-        guard dwarf_attr_integrate(&entry, UInt32(attribute), &found) != nil, let text = dwarf_formstring(&found), text.pointee != 0
+        guard dwarf_attr_integrate(&entry, UInt32(attribute), &found) != nil, let text = dwarf_formstring(&found),
+            text.pointee != 0
         else { return nil }
         return String(boundedCString: text)
     }
@@ -131,7 +137,9 @@ final class DebugInformation {
     private func integer(_ attribute: Int, of entry: inout Dwarf_Die) -> Int? {
         var found = Dwarf_Attribute()
         var value: Dwarf_Word = 0
-        guard dwarf_attr(&entry, UInt32(attribute), &found) != nil, dwarf_formudata(&found, &value) == 0 else { return nil }
+        guard dwarf_attr(&entry, UInt32(attribute), &found) != nil, dwarf_formudata(&found, &value) == 0 else {
+            return nil
+        }
         return Int(exactly: value)
     }
 }

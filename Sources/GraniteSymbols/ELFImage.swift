@@ -60,7 +60,9 @@ package struct ELFImage: Equatable, Sendable {
             return start &- (whole.address & ~Self.pageMask)
         }
         // mprotect(2) in the middle of a segment splits its mapping.
-        guard let part = loads.first(where: { fileOffset >= $0.offset && fileOffset &- $0.offset < $0.fileSize }) else { return nil }
+        guard let part = loads.first(where: { fileOffset >= $0.offset && fileOffset &- $0.offset < $0.fileSize }) else {
+            return nil
+        }
         return start &- (part.address &+ (fileOffset &- part.offset))
     }
 
@@ -102,7 +104,8 @@ package struct ELFImage: Equatable, Sendable {
     /// Nil if there is none, or one of an impossible size.
     package static func buildID(notes: [UInt8]) -> [UInt8]? {
         var offset = 0
-        while let nameSize = notes.integer(UInt32.self, at: offset), let size = notes.integer(UInt32.self, at: offset + 4),
+        while let nameSize = notes.integer(UInt32.self, at: offset),
+            let size = notes.integer(UInt32.self, at: offset + 4),
             let type = notes.integer(UInt32.self, at: offset + 8)
         {
             let name = offset + 12
@@ -156,8 +159,10 @@ struct ProgramHeaderTable {
         return (0..<Int(count)).compactMap { index in
             let at = index * Int(Self.entrySize)
             guard let type = table.integer(UInt32.self, at: at), let flags = table.integer(UInt32.self, at: at + 4),
-                let offset = table.integer(UInt64.self, at: at + 8), let address = table.integer(UInt64.self, at: at + 16),
-                let fileSize = table.integer(UInt64.self, at: at + 32), let memorySize = table.integer(UInt64.self, at: at + 40),
+                let offset = table.integer(UInt64.self, at: at + 8),
+                let address = table.integer(UInt64.self, at: at + 16),
+                let fileSize = table.integer(UInt64.self, at: at + 32),
+                let memorySize = table.integer(UInt64.self, at: at + 40),
                 let alignment = table.integer(UInt64.self, at: at + 48)
             else { return nil }
             return ELFImage.Segment(

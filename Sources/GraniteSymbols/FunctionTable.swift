@@ -106,7 +106,8 @@ private struct Walk {
             guard let found = append(&entry, parent: function, depth: depth) else { return }
             function = found
             depth += 1
-        case DW_TAG_lexical_block, DW_TAG_try_block, DW_TAG_catch_block, DW_TAG_module, DW_TAG_namespace, DW_TAG_structure_type,
+        case DW_TAG_lexical_block, DW_TAG_try_block, DW_TAG_catch_block, DW_TAG_module, DW_TAG_namespace,
+            DW_TAG_structure_type,
             DW_TAG_class_type, DW_TAG_enumeration_type, DW_TAG_union_type, DW_TAG_interface_type:
             break
         default:
@@ -115,7 +116,9 @@ private struct Walk {
         descend(from: &entry, into: &levels, function: function, depth: depth, nesting: level.nesting + 1)
     }
 
-    private mutating func descend(from entry: inout Dwarf_Die, into levels: inout [Level], function: Int32, depth: Int32, nesting: Int) {
+    private mutating func descend(
+        from entry: inout Dwarf_Die, into levels: inout [Level], function: Int32, depth: Int32, nesting: Int
+    ) {
         guard dwarf_haschildren(&entry) == 1 else { return }
         var child = Dwarf_Die()
         let parent = dwarf_dieoffset(&entry)
@@ -143,7 +146,9 @@ private struct Walk {
 }
 
 /// The code of an entry (DWARF 5, section 2.17): DW_AT_low_pc and DW_AT_high_pc, or DW_AT_ranges.
-func forEachRange(of entry: inout Dwarf_Die, in image: ELFImage, limit: Int, _ body: (_ low: UInt64, _ high: UInt64) -> Void) {
+func forEachRange(
+    of entry: inout Dwarf_Die, in image: ELFImage, limit: Int, _ body: (_ low: UInt64, _ high: UInt64) -> Void
+) {
     var base: Dwarf_Addr = 0
     var low: Dwarf_Addr = 0
     var high: Dwarf_Addr = 0

@@ -15,7 +15,9 @@ package struct ModuleImage: Hashable, Sendable {
     /// The whole image, for an object without a file: the vdso.
     package var memory: [UInt8]?
 
-    package init(path: String, start: UInt64, end: UInt64, bias: UInt64, buildID: [UInt8]? = nil, memory: [UInt8]? = nil) {
+    package init(
+        path: String, start: UInt64, end: UInt64, bias: UInt64, buildID: [UInt8]? = nil, memory: [UInt8]? = nil
+    ) {
         self.path = path
         self.start = start
         self.end = end
@@ -46,7 +48,8 @@ package struct SymbolizedFrame: Equatable, Sendable {
     package var isPseudo: Bool
 
     package init(
-        symbol: String, rawSymbol: String, language: String? = nil, inlined: Bool = false, file: String? = nil, line: Int? = nil,
+        symbol: String, rawSymbol: String, language: String? = nil, inlined: Bool = false, file: String? = nil,
+        line: Int? = nil,
         column: Int? = nil, isPseudo: Bool = false
     ) {
         self.symbol = symbol

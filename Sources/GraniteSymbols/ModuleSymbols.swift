@@ -68,23 +68,28 @@ final class ModuleSymbols {
         guard let physical = answer.functions.last, !physical.inlined else {
             // Assembly has lines but no functions; a chain without an end lacks its function's entry.
             let inlined = answer.functions.map { frame($0, symbol: nil) }
-            return inlined + (symbols?.name(at: address).map { [frame(symbol: $0, answer, chained: !inlined.isEmpty)] } ?? [])
+            return inlined
+                + (symbols?.name(at: address).map { [frame(symbol: $0, answer, chained: !inlined.isEmpty)] } ?? [])
         }
-        return answer.functions.dropLast().map { frame($0, symbol: nil) } + [frame(physical, symbol: symbols?.name(at: address))]
+        return answer.functions.dropLast().map { frame($0, symbol: nil) } + [
+            frame(physical, symbol: symbols?.name(at: address))
+        ]
     }
 
     /// `symbol` is the symbol table's name for the address, of a physical function.
     private func frame(_ function: DebugInformation.Function, symbol: String?) -> SymbolizedFrame {
         let plain = function.name.map { Self.alias(symbol, of: $0) ?? $0 } ?? symbol ?? "?"
         // Compilers leave the linkage name out for local functions, and in line-tables-only mode; the symbol table has it then.
-        let linkage = function.linkageName ?? symbol.flatMap { Mangling(of: $0) == nil ? nil : $0 } ?? function.name ?? plain
+        let linkage =
+            function.linkageName ?? symbol.flatMap { Mangling(of: $0) == nil ? nil : $0 } ?? function.name ?? plain
         let mangling = Mangling(of: linkage)
         // A symbol of another name may be an unlike function with the same code; only a part or variant tells more: `f.cold`.
         let raw = symbol.flatMap { $0.hasPrefix(linkage + ".") ? $0 : nil } ?? linkage
         return SymbolizedFrame(
             symbol: mangling == nil ? plain.limited(toBytes: Mangling.maxNameBytes) : demangled(linkage).name,
             rawSymbol: raw, language: SourceLanguage.of(mangling: mangling, unit: function.language),
-            inlined: function.inlined, file: function.position.file, line: function.position.line, column: function.position.column,
+            inlined: function.inlined, file: function.position.file, line: function.position.line,
+            column: function.position.column,
             isPseudo: plain.hasPrefix(Self.trapPrefix))
     }
 

@@ -55,14 +55,16 @@ final class ObjectFile {
     }
 
     /// True if functions and lines can be read from it: `.debug_info` with content.
-    private(set) lazy var hasDebugInformation = section { [".debug_info", ".zdebug_info"].contains($0.name) && $0.hasContent } != nil
+    private(set) lazy var hasDebugInformation =
+        section { [".debug_info", ".zdebug_info"].contains($0.name) && $0.hasContent } != nil
 
     /// `.gnu_debuglink`: a file name and the CRC-32 of that file. Nil if absent, or if the name isn't a plain one.
     var debugLink: (name: String, checksum: UInt32)? {
         var checksum: GElf_Word = 0
         guard let name = dwelf_elf_gnu_debuglink(elf, &checksum) else { return nil }
         let text = String(cString: name)
-        guard !text.isEmpty, !text.utf8.contains(UInt8(ascii: "/")), text.utf8.count < 256, text != ".", text != ".." else { return nil }
+        guard !text.isEmpty, !text.utf8.contains(UInt8(ascii: "/")), text.utf8.count < 256, text != ".", text != ".."
+        else { return nil }
         return (text, checksum)
     }
 

@@ -39,7 +39,8 @@ final class RegularFile {
         let wanted = Int(min(count, UInt64(size - start)))
         return [UInt8](unsafeUninitializedCapacity: wanted) { buffer, filled in
             while filled < wanted {
-                let got = pread(descriptor, buffer.baseAddress.map { $0 + filled }, wanted - filled, Int(start) + filled)
+                let got = pread(
+                    descriptor, buffer.baseAddress.map { $0 + filled }, wanted - filled, Int(start) + filled)
                 if got < 0 && errno == EINTR { continue }
                 guard got > 0 else { return }
                 filled += got

@@ -12,7 +12,8 @@ enum SourceLanguage: String {
     init?(code: Int) {
         switch code {
         case DW_LANG_C, DW_LANG_C89, DW_LANG_C99, DW_LANG_C11, 0x2c: self = .c  // 0x2c: C17
-        case DW_LANG_C_plus_plus, DW_LANG_C_plus_plus_03, DW_LANG_C_plus_plus_11, DW_LANG_C_plus_plus_14, 0x2b, 0x3a: self = .cplus  // C++17, 23
+        case DW_LANG_C_plus_plus, DW_LANG_C_plus_plus_03, DW_LANG_C_plus_plus_11, DW_LANG_C_plus_plus_14, 0x2b, 0x3a:
+            self = .cplus  // C++17, 23
         case DW_LANG_Swift: self = .swift
         case DW_LANG_Rust: self = .rust
         default: return nil

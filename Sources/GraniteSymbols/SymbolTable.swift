@@ -39,10 +39,13 @@ struct SymbolTable {
         for index in 0..<table.count / stride {
             let symbol = table.loadUnaligned(fromByteOffset: index * stride, as: Elf64_Sym.self)
             let type = symbol.st_info & 0xf
-            guard type == UInt8(STT_FUNC) || type == UInt8(STT_GNU_IFUNC), symbol.st_shndx != UInt16(SHN_UNDEF), symbol.st_value != 0
+            guard type == UInt8(STT_FUNC) || type == UInt8(STT_GNU_IFUNC), symbol.st_shndx != UInt16(SHN_UNDEF),
+                symbol.st_value != 0
             else { continue }
             entries.append(
-                Entry(address: symbol.st_value, size: symbol.st_size, name: symbol.st_name, rank: Self.rank(symbol.st_info)))
+                Entry(
+                    address: symbol.st_value, size: symbol.st_size, name: symbol.st_name,
+                    rank: Self.rank(symbol.st_info)))
         }
         entries.sort { ($0.address, $0.rank) < ($1.address, $1.rank) }
     }

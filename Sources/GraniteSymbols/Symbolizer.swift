@@ -96,11 +96,14 @@ package final class Symbolizer {
     private func open(_ module: ModuleImage) -> ModuleSymbols {
         func symbols(_ mapped: ObjectFile?, otherwise: ModuleSymbols.Status) -> ModuleSymbols {
             ModuleSymbols(
-                mapped: mapped, buildID: module.buildID, finder: finder, opensDebugFiles: options.opensSeparateDebugFiles,
+                mapped: mapped, buildID: module.buildID, finder: finder,
+                opensDebugFiles: options.opensSeparateDebugFiles,
                 otherwise: otherwise)
         }
         if let memory = module.memory {
-            return symbols(noting { () throws(SymbolsError) in try ObjectFile(bytes: memory, name: module.path) }, otherwise: .none)
+            return symbols(
+                noting { () throws(SymbolsError) in try ObjectFile(bytes: memory, name: module.path) }, otherwise: .none
+            )
         }
         // `[heap]`, `[vdso]` without its bytes, anonymous memory.
         guard module.path.utf8.first == UInt8(ascii: "/") else { return symbols(nil, otherwise: .none) }

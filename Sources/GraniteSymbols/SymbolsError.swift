@@ -31,7 +31,8 @@ package struct SymbolsError: Error, CustomStringConvertible, Equatable {
         case .notRegularFile: "\(path) is no regular file, and wasn't read for symbols."
         case .tooLarge: "\(path) is larger than the limit for symbol files, and wasn't read."
         case .notELF: "\(path) is no 64-bit ELF file."
-        case .otherBuild: "\(path) was replaced since the process started: its build-id differs, so its symbols weren't used."
+        case .otherBuild:
+            "\(path) was replaced since the process started: its build-id differs, so its symbols weren't used."
         case .malformed(let what): "\(path) has malformed \(what): some names or lines are missing."
         }
     }

@@ -45,7 +45,9 @@ struct UnitTable {
             var next: Dwarf_Off = 0
             var headerSize = 0
             var version: Dwarf_Half = 0
-            guard dwarf_next_unit(dwarf, offset, &next, &headerSize, &version, nil, nil, nil, nil, nil) == 0, next > offset else { break }
+            guard dwarf_next_unit(dwarf, offset, &next, &headerSize, &version, nil, nil, nil, nil, nil) == 0,
+                next > offset
+            else { break }
             var entry = Dwarf_Die()
             if dwarf_offdie(dwarf, offset &+ UInt64(headerSize), &entry) != nil, Self.hasCode(dwarf_tag(&entry)) {
                 let index = Int32(units.count)

@@ -31,7 +31,8 @@ import Testing
             let hex = buildID.map { String(format: "%02x", $0) }
             let folder = directory.file("store/.build-id/\(hex[0])")
             try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-            try FileManager.default.moveItem(at: file, to: folder.appendingPathComponent(hex.dropFirst().joined() + suffix))
+            try FileManager.default.moveItem(
+                at: file, to: folder.appendingPathComponent(hex.dropFirst().joined() + suffix))
             return directory.file("store").path
         }
 
@@ -41,9 +42,12 @@ import Testing
             let reference = Symbolizer(options: .testing)
             let address = try #require(
                 Fixture.code(whole.url.path).first { address in
-                    reference.symbolize(address: Fixture.bias + address, isReturnAddress: false, in: whole.module).first?.symbol == "inner"
+                    reference.symbolize(address: Fixture.bias + address, isReturnAddress: false, in: whole.module)
+                        .first?.symbol == "inner"
                 })
-            return symbolizer.symbolize(address: Fixture.bias + address, isReturnAddress: false, in: module ?? self.module).map(\.summary)
+            return symbolizer.symbolize(
+                address: Fixture.bias + address, isReturnAddress: false, in: module ?? self.module
+            ).map(\.summary)
         }
 
         static let whole = ["inner chain.c:2:12 inlined C", "middle chain.c:5:12 inlined C", "outer chain.c:8:12 C"]
@@ -139,7 +143,8 @@ import Testing
         let whole = try await Fixtures.gcc.value
         let copy = split.directory.file("copy")
         try FileManager.default.copyItem(at: whole.url, to: copy)
-        let symbolizer = Symbolizer(options: .init(symbolStores: [try split.store(copy, suffix: "")], systemDirectories: []))
+        let symbolizer = Symbolizer(
+            options: .init(symbolStores: [try split.store(copy, suffix: "")], systemDirectories: []))
         let module = Fixture.module(try await Fixtures.clang.value.url.path, buildID: split.buildID)
         #expect(try await split.chain(symbolizer, in: module) == Split.whole)
         #expect(symbolizer.debugStatus(of: module) == "found")
@@ -149,18 +154,22 @@ import Testing
     @Test func believesADeletedFileOnlyByBuildID() async throws {
         let fixture = try await Fixtures.gcc.value
         let path = fixture.url.path + " (deleted)"
-        #expect(Symbolizer(options: .testing).debugStatus(of: Fixture.module(path, buildID: fixture.module.buildID)) == "found")
+        #expect(
+            Symbolizer(options: .testing).debugStatus(of: Fixture.module(path, buildID: fixture.module.buildID))
+                == "found")
         #expect(Symbolizer(options: .testing).debugStatus(of: Fixture.module(path)) == "replaced")
     }
 
     @Test(arguments: [
-        ("/nonexistent/library.so", "missing"), ("[heap]", "none"), ("", "none"), ("/dev/zero", "none"), ("/etc/passwd", "none"),
+        ("/nonexistent/library.so", "missing"), ("[heap]", "none"), ("", "none"), ("/dev/zero", "none"),
+        ("/etc/passwd", "none"),
         ("/usr", "none"),
     ])
     func saysWhatItKnowsOfPathsThatAreNoObjects(_ path: String, _ status: String) {
         let symbolizer = Symbolizer(options: .testing)
         #expect(symbolizer.debugStatus(of: Fixture.module(path)) == status)
-        #expect(symbolizer.symbolize(address: Fixture.bias + 64, isReturnAddress: false, in: Fixture.module(path)) == [])
+        #expect(
+            symbolizer.symbolize(address: Fixture.bias + 64, isReturnAddress: false, in: Fixture.module(path)) == [])
     }
 
     @Test func neverWaitsForAPipe() throws {
@@ -173,7 +182,11 @@ import Testing
 
     @Test func closesTheLeastRecentlyUsedFiles() async throws {
         let symbolizer = Symbolizer(options: .init(symbolStores: [], systemDirectories: [], maxModules: 2))
-        let open = { try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").compactMap { try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\($0)") } }
+        let open = {
+            try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").compactMap {
+                try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\($0)")
+            }
+        }
         let fixture = try await Fixtures.gcc.value
         let copies = try (0..<5).map { index in
             let url = fixture.directory.file("copy\(index)-\(UUID().uuidString)")

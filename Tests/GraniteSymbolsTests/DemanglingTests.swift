@@ -4,21 +4,28 @@ import GraniteSymbols
 import Testing
 
 @Suite struct DemanglingTests {
-    @Test(arguments: [
-        ("main", "main", nil),
-        ("_PyEval_EvalFrameDefault.cold", "_PyEval_EvalFrameDefault.cold", nil),
-        ("", "", nil),
-        ("$s7crasher4NodeC3oobyS2iF", "Node.oob(_:)", "Swift"),
-        ("$s7crasher6level3yySSFyyYacfU0_TATQ0_", "partial apply for closure #2 in level3(_:)", "Swift"),
-        ("_ZN5swift34runJobInEstablishedExecutorContextEPNS_3JobE", "swift::runJobInEstablishedExecutorContext(swift::Job*)", "C++"),
-        ("_ZNSt6vectorIiSaIiEE9push_backEOi", "std::vector<int, std::allocator<int> >::push_back(int&&)", "C++"),
-        ("_ZN3std9panicking20rust_panic_with_hook17ha9131beeb2ddc506E", "std::panicking::rust_panic_with_hook", "Rust"),
-        ("_RNvCskwGfYPst2Cb_3foo16example_function", "foo::example_function", "Rust"),
-        ("_Z", "_Z", "C++"),
-        ("_R", "_R", nil),
-        ("$s", "$s", "Swift"),
-        ("_ZN17h0123456789abcdefE", "_ZN17h0123456789abcdefE", "Rust"),
-    ] as [(String, String, String?)])
+    @Test(
+        arguments: [
+            ("main", "main", nil),
+            ("_PyEval_EvalFrameDefault.cold", "_PyEval_EvalFrameDefault.cold", nil),
+            ("", "", nil),
+            ("$s7crasher4NodeC3oobyS2iF", "Node.oob(_:)", "Swift"),
+            ("$s7crasher6level3yySSFyyYacfU0_TATQ0_", "partial apply for closure #2 in level3(_:)", "Swift"),
+            (
+                "_ZN5swift34runJobInEstablishedExecutorContextEPNS_3JobE",
+                "swift::runJobInEstablishedExecutorContext(swift::Job*)", "C++"
+            ),
+            ("_ZNSt6vectorIiSaIiEE9push_backEOi", "std::vector<int, std::allocator<int> >::push_back(int&&)", "C++"),
+            (
+                "_ZN3std9panicking20rust_panic_with_hook17ha9131beeb2ddc506E", "std::panicking::rust_panic_with_hook",
+                "Rust"
+            ),
+            ("_RNvCskwGfYPst2Cb_3foo16example_function", "foo::example_function", "Rust"),
+            ("_Z", "_Z", "C++"),
+            ("_R", "_R", nil),
+            ("$s", "$s", "Swift"),
+            ("_ZN17h0123456789abcdefE", "_ZN17h0123456789abcdefE", "Rust"),
+        ] as [(String, String, String?)])
     func showsReadableNames(_ raw: String, _ name: String, _ language: String?) {
         let result = demangled(raw)
         #expect(result.name == name)
@@ -55,7 +62,10 @@ import Testing
     }
 
     @Test func survivesDeepNesting() {
-        for raw in ["_Z" + String(repeating: "P", count: 4000), "_ZN" + String(repeating: "1aI", count: 1300), "$s" + String(repeating: "ySaySay", count: 500)] {
+        for raw in [
+            "_Z" + String(repeating: "P", count: 4000), "_ZN" + String(repeating: "1aI", count: 1300),
+            "$s" + String(repeating: "ySaySay", count: 500),
+        ] {
             #expect(demangled(raw).name.utf8.count <= 4096)
         }
     }

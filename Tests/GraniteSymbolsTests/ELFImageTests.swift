@@ -22,7 +22,9 @@ import Testing
                 let fields = line.split(separator: " ", maxSplits: 5, omittingEmptySubsequences: true)
                 let range = fields[0].split(separator: "-").compactMap { UInt64($0, radix: 16) }
                 guard fields.count == 6, range.count == 2, let offset = UInt64(fields[2], radix: 16) else { return nil }
-                return Mapping(start: range[0], end: range[1], permissions: String(fields[1]), offset: offset, path: fields[5].trimmingCharacters(in: .whitespaces))
+                return Mapping(
+                    start: range[0], end: range[1], permissions: String(fields[1]), offset: offset,
+                    path: fields[5].trimmingCharacters(in: .whitespaces))
             }
         }
     }
@@ -47,7 +49,8 @@ import Testing
         let hit = try #require(mappings.first { $0.start <= address && address < $0.end })
         let image = try #require(ELFImage(path: hit.path))
         let bias = try #require(image.bias(mappedAt: hit.start, fileOffset: hit.offset, executable: true))
-        let module = ModuleImage(path: hit.path, start: bias, end: hit.end, bias: bias, buildID: ELFImage.buildID(path: hit.path))
+        let module = ModuleImage(
+            path: hit.path, start: bias, end: hit.end, bias: bias, buildID: ELFImage.buildID(path: hit.path))
         let frames = Symbolizer(options: .testing).symbolize(address: address, isReturnAddress: false, in: module)
         #expect(frames.last?.symbol == "strtol")
         #expect(frames.last?.language == "C")
@@ -61,9 +64,12 @@ import Testing
         let image = try #require(ELFImage(bytes: bytes))
         #expect(image.bias(mappedAt: vdso.start, fileOffset: 0) == vdso.start)
         let module = ModuleImage(
-            path: "[vdso]", start: vdso.start, end: vdso.end, bias: vdso.start, buildID: ELFImage.buildID(bytes: bytes), memory: bytes)
+            path: "[vdso]", start: vdso.start, end: vdso.end, bias: vdso.start, buildID: ELFImage.buildID(bytes: bytes),
+            memory: bytes)
         let symbolizer = Symbolizer()
-        let names = (0..<count).flatMap { symbolizer.symbolize(address: vdso.start + UInt64($0), isReturnAddress: false, in: module) }
+        let names = (0..<count).flatMap {
+            symbolizer.symbolize(address: vdso.start + UInt64($0), isReturnAddress: false, in: module)
+        }
         #expect(names.contains { $0.symbol == "clock_gettime" })
         #expect(symbolizer.debugStatus(of: module) == "none")
         #expect(symbolizer.problems == [])
@@ -71,19 +77,21 @@ import Testing
 
     @Test func readsTheBuildIDThatTheLinkerWrote() async throws {
         let source = "int main(void) { return 0; }"
-        let fixture = try await Fixture.compile(source, named: "id.c", by: "clang", ["-Wl,--build-id=0x0102030405060708"])
+        let fixture = try await Fixture.compile(
+            source, named: "id.c", by: "clang", ["-Wl,--build-id=0x0102030405060708"])
         #expect(ELFImage.buildID(path: fixture.url.path) == [1, 2, 3, 4, 5, 6, 7, 8])
         let without = try await Fixture.compile(source, named: "id.c", by: "clang", ["-Wl,--build-id=none"])
         #expect(ELFImage.buildID(path: without.url.path) == nil)
     }
 
-    @Test(arguments: [
-        [], [0], [4, 0, 0, 0, 20, 0, 0, 0, 3, 0, 0, 0, 0x47, 0x4e, 0x55, 0],  // its content is missing
-        [4, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 3, 0, 0, 0, 0x47, 0x4e, 0x55, 0, 1, 2, 3, 4],
-        [0xff, 0xff, 0xff, 0xff, 4, 0, 0, 0, 3, 0, 0, 0, 0x47, 0x4e, 0x55, 0, 1, 2, 3, 4],
-        [4, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0x47, 0x4e, 0x55, 0],  // an empty build-id
-        [4, 0, 0, 0, 4, 0, 0, 0, 3, 0, 0, 0, 0x58, 0x4e, 0x55, 0, 1, 2, 3, 4],  // another owner's
-    ] as [[UInt8]])
+    @Test(
+        arguments: [
+            [], [0], [4, 0, 0, 0, 20, 0, 0, 0, 3, 0, 0, 0, 0x47, 0x4e, 0x55, 0],  // its content is missing
+            [4, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 3, 0, 0, 0, 0x47, 0x4e, 0x55, 0, 1, 2, 3, 4],
+            [0xff, 0xff, 0xff, 0xff, 4, 0, 0, 0, 3, 0, 0, 0, 0x47, 0x4e, 0x55, 0, 1, 2, 3, 4],
+            [4, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0x47, 0x4e, 0x55, 0],  // an empty build-id
+            [4, 0, 0, 0, 4, 0, 0, 0, 3, 0, 0, 0, 0x58, 0x4e, 0x55, 0, 1, 2, 3, 4],  // another owner's
+        ] as [[UInt8]])
     func findsNoBuildIDInDamagedNotes(_ notes: [UInt8]) {
         #expect(ELFImage.buildID(notes: notes) == nil)
     }

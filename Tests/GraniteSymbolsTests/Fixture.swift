@@ -12,13 +12,16 @@ struct Fixture: Sendable {
     let url: URL
 
     /// Compiles one source text; `arguments` come before the source's name.
-    static func compile(_ source: String, named name: String, by compiler: String, _ arguments: [String]) async throws -> Fixture {
+    static func compile(_ source: String, named name: String, by compiler: String, _ arguments: [String]) async throws
+        -> Fixture
+    {
         let directory = try TemporaryDirectory()
         try directory.write(source, to: name)
         let url = directory.file("fixture")
         let tool = try #require(Tool.path(compiler), "\(compiler) is needed")
         let result = try await Command.run(
-            tool, arguments + [directory.file(name).path, "-o", url.path], environment: ["SWIFT_BACKTRACE": "enable=no"],
+            tool, arguments + [directory.file(name).path, "-o", url.path],
+            environment: ["SWIFT_BACKTRACE": "enable=no"],
             directory: directory.url, limit: 240)
         try #require(result.ending == .code(0), "\(result.errors)")
         return Fixture(directory: directory, url: url)
@@ -36,7 +39,9 @@ struct Fixture: Sendable {
     /// Addresses in the file of all bytes of executable segments, every `step`th.
     static func code(_ path: String, step: UInt64 = 1) -> [UInt64] {
         guard let image = ELFImage(path: path) else { return [] }
-        return image.loadSegments.filter { $0.flags & 1 != 0 }.flatMap { Array(stride(from: $0.address, to: $0.address + $0.memorySize, by: Int(step))) }
+        return image.loadSegments.filter { $0.flags & 1 != 0 }.flatMap {
+            Array(stride(from: $0.address, to: $0.address + $0.memorySize, by: Int(step)))
+        }
     }
 
     /// The chain at the first address in the file whose chain fits.
@@ -70,7 +75,10 @@ extension SymbolizedFrame {
 enum Tool {
     /// An executable in PATH, or in the folder where rustup puts its own.
     static func path(_ name: String) -> URL? {
-        let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":").map(String.init) + [NSHomeDirectory() + "/.cargo/bin"]
+        let folders =
+            (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":").map(String.init) + [
+                NSHomeDirectory() + "/.cargo/bin"
+            ]
         return folders.map { URL(fileURLWithPath: $0).appendingPathComponent(name) }
             .first { FileManager.default.isExecutableFile(atPath: $0.path) }
     }
@@ -178,10 +186,20 @@ enum Sources {
 
 /// Compiled once for all tests.
 enum Fixtures {
-    static let clang = Task { try await Fixture.compile(Sources.c, named: "chain.c", by: "clang", ["-O2", "-g", "-Wl,--build-id"]) }
-    static let gcc = Task { try await Fixture.compile(Sources.c, named: "chain.c", by: "gcc", ["-O2", "-g", "-Wl,--build-id"]) }
-    static let dwarf4 = Task { try await Fixture.compile(Sources.c, named: "chain.c", by: "gcc", ["-O2", "-gdwarf-4"]) }
+    static let clang = Task {
+        try await Fixture.compile(Sources.c, named: "chain.c", by: "clang", ["-O2", "-g", "-Wl,--build-id"])
+    }
+    static let gcc = Task {
+        try await Fixture.compile(Sources.c, named: "chain.c", by: "gcc", ["-O2", "-g", "-Wl,--build-id"])
+    }
+    static let dwarf4 = Task {
+        try await Fixture.compile(Sources.c, named: "chain.c", by: "gcc", ["-O2", "-gdwarf-4"])
+    }
     static let cplus = Task { try await Fixture.compile(Sources.cplus, named: "chain.cpp", by: "g++", ["-O2", "-g"]) }
-    static let swift = Task { try await Fixture.compile(Sources.swift, named: "chain.swift", by: "swiftc", ["-O", "-g"]) }
-    static let rust = Task { try await Fixture.compile(Sources.rust, named: "chain.rs", by: "rustc", ["-O", "-g", "--edition", "2021"]) }
+    static let swift = Task {
+        try await Fixture.compile(Sources.swift, named: "chain.swift", by: "swiftc", ["-O", "-g"])
+    }
+    static let rust = Task {
+        try await Fixture.compile(Sources.rust, named: "chain.rs", by: "rustc", ["-O", "-g", "--edition", "2021"])
+    }
 }

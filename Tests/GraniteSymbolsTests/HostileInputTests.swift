@@ -22,7 +22,9 @@ import Testing
         return stride(from: 0, to: code.count, by: max(1, code.count / 24)).map { code[$0] }
     }
 
-    @Test(arguments: [Fixtures.clang, Fixtures.gcc]) func endsWithEveryTruncatedFile(_ fixture: Task<Fixture, any Error>) async throws {
+    @Test(arguments: [Fixtures.clang, Fixtures.gcc]) func endsWithEveryTruncatedFile(
+        _ fixture: Task<Fixture, any Error>
+    ) async throws {
         let fixture = try await fixture.value
         let bytes = [UInt8](try Data(contentsOf: fixture.url))
         let addresses = sample(of: fixture)
@@ -38,7 +40,8 @@ import Testing
             let symbolizer = Symbolizer(options: .testing)
             _ = ELFImage.buildID(path: path.path)
             for address in addresses {
-                _ = symbolizer.symbolize(address: Fixture.bias &+ address, isReturnAddress: true, in: Fixture.module(path.path))
+                _ = symbolizer.symbolize(
+                    address: Fixture.bias &+ address, isReturnAddress: true, in: Fixture.module(path.path))
             }
         }
     }
@@ -52,7 +55,9 @@ import Testing
         for seed in 0..<2000 {
             var random = SplitMix(state: UInt64(seed))
             var damaged = bytes
-            for _ in 0..<(1 << (seed % 7)) { damaged[Int(random.next() % UInt64(bytes.count))] = UInt8(truncatingIfNeeded: random.next()) }
+            for _ in 0..<(1 << (seed % 7)) {
+                damaged[Int(random.next() % UInt64(bytes.count))] = UInt8(truncatingIfNeeded: random.next())
+            }
             named += ask(damaged, addresses: addresses)
         }
         // Most damage leaves something to read: the loop did exercise the readers.
@@ -65,7 +70,8 @@ import Testing
         let sections = try await Tool.run("readelf", ["-SW", fixture.url.path])
         let ranges = sections.split(separator: "\n").compactMap { line -> Range<Int>? in
             let fields = line.replacingOccurrences(of: "[ ", with: "[").split(separator: " ").map(String.init)
-            guard fields.count > 6, fields[1].hasPrefix(".debug"), let offset = Int(fields[4], radix: 16), let size = Int(fields[5], radix: 16)
+            guard fields.count > 6, fields[1].hasPrefix(".debug"), let offset = Int(fields[4], radix: 16),
+                let size = Int(fields[5], radix: 16)
             else { return nil }
             return offset..<offset + size
         }
@@ -76,7 +82,8 @@ import Testing
                 var random = SplitMix(state: UInt64(index * 100_000 + seed))
                 var damaged = bytes
                 for _ in 0..<(1 + seed % 4) {
-                    damaged[range.lowerBound + Int(random.next() % UInt64(range.count))] = seed % 3 == 0 ? 0xff : UInt8(truncatingIfNeeded: random.next())
+                    damaged[range.lowerBound + Int(random.next() % UInt64(range.count))] =
+                        seed % 3 == 0 ? 0xff : UInt8(truncatingIfNeeded: random.next())
                 }
                 _ = ask(damaged, addresses: addresses)
             }
@@ -88,16 +95,21 @@ import Testing
         let symbolizer = Symbolizer(options: .testing)
         let fixture = try await Self.tree(levels: 80) { ".Lentry\($0 + 1)" }
         let module = fixture.module
-        let names = Fixture.code(module.path).flatMap { symbolizer.symbolize(address: Fixture.bias + $0, isReturnAddress: false, in: module) }
+        let names = Fixture.code(module.path).flatMap {
+            symbolizer.symbolize(address: Fixture.bias + $0, isReturnAddress: false, in: module)
+        }
         #expect(names.contains { $0.symbol == "main" })
-        #expect(symbolizer.problems == ["\(module.path) has malformed debug information: some names or lines are missing."])
+        #expect(
+            symbolizer.problems == ["\(module.path) has malformed debug information: some names or lines are missing."])
     }
 
     @Test func endsWhereSiblingsFormACircle() async throws {
         let symbolizer = Symbolizer(options: .testing)
         let fixture = try await Self.tree(levels: 4) { _ in ".Lentry1" }
         let module = fixture.module
-        let names = Fixture.code(module.path).flatMap { symbolizer.symbolize(address: Fixture.bias + $0, isReturnAddress: false, in: module) }
+        let names = Fixture.code(module.path).flatMap {
+            symbolizer.symbolize(address: Fixture.bias + $0, isReturnAddress: false, in: module)
+        }
         #expect(names.contains { $0.symbol == "main" })
         #expect(symbolizer.problems.count == 1)
     }
@@ -106,7 +118,9 @@ import Testing
         let symbolizer = Symbolizer(options: .testing)
         let fixture = try await Self.tree(levels: 20_000) { _ in ".Lend" }
         let module = fixture.module
-        _ = Fixture.code(module.path).map { symbolizer.symbolize(address: Fixture.bias + $0, isReturnAddress: false, in: module) }
+        _ = Fixture.code(module.path).map {
+            symbolizer.symbolize(address: Fixture.bias + $0, isReturnAddress: false, in: module)
+        }
         #expect(symbolizer.problems.count == 1)
     }
 

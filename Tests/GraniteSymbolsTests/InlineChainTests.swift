@@ -31,8 +31,11 @@ import Testing
     }
 
     @Test func showsWhySwiftCodeTrapped() async throws {
-        let frames = try await Fixtures.swift.value.firstFrames { $0.first?.symbol == "Swift runtime failure: Index out of range" }
-        #expect(frames.first.map { [$0.inlined, $0.isPseudo, $0.file == nil, $0.line == nil] } == [true, true, true, true])
+        let frames = try await Fixtures.swift.value.firstFrames {
+            $0.first?.symbol == "Swift runtime failure: Index out of range"
+        }
+        #expect(
+            frames.first.map { [$0.inlined, $0.isPseudo, $0.file == nil, $0.line == nil] } == [true, true, true, true])
         #expect(
             frames.map(\.summary).suffix(3) == [
                 "Node.pick(_:) chain.swift:3:62 inlined Swift",
@@ -44,7 +47,9 @@ import Testing
     }
 
     @Test func findsFunctionsNestedInSwiftTypes() async throws {
-        let frames = try await Fixtures.swift.value.firstFrames { $0.last?.symbol.contains("Space.Deep.trap") == true && $0.first?.isPseudo == true }
+        let frames = try await Fixtures.swift.value.firstFrames {
+            $0.last?.symbol.contains("Space.Deep.trap") == true && $0.first?.isPseudo == true
+        }
         #expect(frames.first?.symbol == "Swift runtime failure: arithmetic overflow")
         #expect(frames.last?.summary == "specialized Space.Deep.trap(_:) chain.swift:11:63 Swift")
     }
@@ -64,7 +69,8 @@ import Testing
         let fixture = try await Fixtures.clang.value
         let symbolizer = Symbolizer(options: .testing)
         func name(_ address: UInt64, isReturnAddress: Bool) -> String? {
-            symbolizer.symbolize(address: Fixture.bias + address, isReturnAddress: isReturnAddress, in: fixture.module).last?.symbol
+            symbolizer.symbolize(address: Fixture.bias + address, isReturnAddress: isReturnAddress, in: fixture.module)
+                .last?.symbol
         }
         let start = try #require(Fixture.code(fixture.url.path).first { name($0, isReturnAddress: false) == "outer" })
         #expect(name(start, isReturnAddress: false) == "outer")
@@ -77,7 +83,9 @@ import Testing
         let symbolizer = Symbolizer(options: .testing)
         for address in [0, 1, module.start - 1, module.end, module.end + 1, .max] {
             #expect(symbolizer.symbolize(address: address, isReturnAddress: false, in: module) == [])
-            #expect(symbolizer.symbolize(address: address, isReturnAddress: true, in: module) == [] || address == module.end)
+            #expect(
+                symbolizer.symbolize(address: address, isReturnAddress: true, in: module) == [] || address == module.end
+            )
         }
         #expect(symbolizer.problems == [])
     }

@@ -18,7 +18,8 @@ import Testing
 
     /// Each address with what either side says where they differ.
     private func differences(
-        in path: String, addresses: [UInt64], options: Symbolizer.Options = .testing, comparingPhysicalNames: Bool = true
+        in path: String, addresses: [UInt64], options: Symbolizer.Options = .testing,
+        comparingPhysicalNames: Bool = true
     ) async throws -> (found: [String], compared: Int) {
         let symbolizer = Symbolizer(options: options)
         let module = Fixture.module(path)
@@ -28,12 +29,15 @@ import Testing
             let batch = addresses[start..<min(start + 1000, addresses.count)]
             let output = try await Tool.run(
                 "llvm-symbolizer",
-                ["--output-style=JSON", "--no-demangle", "--inlines", "--obj=\(path)"] + batch.map { "0x" + String($0, radix: 16) })
+                ["--output-style=JSON", "--no-demangle", "--inlines", "--obj=\(path)"]
+                    + batch.map { "0x" + String($0, radix: 16) })
             let answers = try JSONDecoder().decode([Answer].self, from: Data(output.utf8))
             // Padding between functions has a line and no function; what has neither line is compared nowhere else: data in a
             // code segment, for which LLVM takes a symbol of any kind.
             for (address, answer) in zip(batch, answers)
-            where answer.Symbol.contains(where: { $0.Line > 0 }) && answer.Symbol.allSatisfy({ !$0.FunctionName.isEmpty }) {
+            where answer.Symbol.contains(where: { $0.Line > 0 })
+                && answer.Symbol.allSatisfy({ !$0.FunctionName.isEmpty })
+            {
                 compared += 1
                 let frames = symbolizer.symbolize(address: Fixture.bias + address, isReturnAddress: false, in: module)
                 let ours = frames.map { frame in
@@ -73,7 +77,8 @@ import Testing
         let options = Symbolizer.Options(symbolStores: [])
         // LLVM shows one of the internal aliases of a function (`__GI_abort`), we another.
         let (differences, compared) = try await differences(
-            in: Self.libc, addresses: Fixture.code(Self.libc, step: 509), options: options, comparingPhysicalNames: false)
+            in: Self.libc, addresses: Fixture.code(Self.libc, step: 509), options: options,
+            comparingPhysicalNames: false)
         #expect(compared > 1000)
         #expect(differences.isEmpty, "\(differences.count): \(differences.prefix(9).joined(separator: "\n"))")
     }

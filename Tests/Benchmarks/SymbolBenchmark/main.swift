@@ -68,7 +68,9 @@ private func compare(_ path: String, rounds: Int) throws {
     for _ in 0..<rounds {
         let symbolizer = makeSymbolizer()
         func ask(_ addresses: [UInt64]) {
-            for address in addresses { frames += symbolizer.symbolize(address: bias &+ address, isReturnAddress: false, in: module).count }
+            for address in addresses {
+                frames += symbolizer.symbolize(address: bias &+ address, isReturnAddress: false, in: module).count
+            }
         }
         frames = 0
         times["cold", default: []].append(milliseconds { ask(first) })
@@ -79,13 +81,17 @@ private func compare(_ path: String, rounds: Int) throws {
             try milliseconds { try run("/usr/bin/eu-addr2line", ["-i", "-f", "-e", path] + first.map(hex)) })
     }
     let peer = median(times["eu-addr2line"] ?? [0])
-    print("\(path): \(addressCount) addresses, \(frames / 2) frames, median of \(rounds) rounds, files in the page cache")
+    print(
+        "\(path): \(addressCount) addresses, \(frames / 2) frames, median of \(rounds) rounds, files in the page cache")
     for (name, meaning) in [
-        ("cold", "a new symbolizer"), ("warm", "the same, other addresses"), ("process", "a new process, with its output"),
+        ("cold", "a new symbolizer"), ("warm", "the same, other addresses"),
+        ("process", "a new process, with its output"),
         ("eu-addr2line", "-i -f, a new process"),
     ] {
         let time = median(times[name] ?? [0])
-        print("  \(name.padding(toLength: 13, withPad: " ", startingAt: 0)) \(String(format: "%9.2f ms %8.1f times", time, peer / time))  \(meaning)")
+        print(
+            "  \(name.padding(toLength: 13, withPad: " ", startingAt: 0)) \(String(format: "%9.2f ms %8.1f times", time, peer / time))  \(meaning)"
+        )
     }
 }
 
