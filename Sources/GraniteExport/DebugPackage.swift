@@ -5,7 +5,9 @@ enum DebugPackage {
     /// depend on the release and on archives that may not be configured: a wrong hint costs more than none.
     static func name(of path: String) -> String? {
         let parts = path.split(separator: "/")
-        guard let file = parts.last, parts.dropLast().last?.hasSuffix("-linux-gnu") == true, parts.first == "lib" || parts.first == "usr" else {
+        guard let file = parts.last, parts.dropLast().last?.hasSuffix("-linux-gnu") == true,
+            parts.first == "lib" || parts.first == "usr"
+        else {
             return nil
         }
         return glibc.contains { file.hasPrefix($0) } ? "libc6-dbg" : nil

@@ -6,7 +6,8 @@ enum Headline {
     /// `worker 2 died of SIGSEGV`. The beginning of the first line and this statement do not change between versions: people grep for them.
     /// With an id of 26 digits before it, it must be short.
     static func statement(_ report: CrashReport) -> String {
-        let who = report.worker?.slot.map { "worker \($0)" } ?? report.process?.pid.map { "process \($0)" } ?? "a process"
+        let who =
+            report.worker?.slot.map { "worker \($0)" } ?? report.process?.pid.map { "process \($0)" } ?? "a process"
         let exit = report.process?.exit
         switch report.kind {
         case .oomKill: return "\(who) was OOM-killed"
@@ -17,16 +18,21 @@ enum Headline {
         case .unraisable: return "\(who): unraisable exception"
         case .threadException: return "\(who): exception in a thread"
         case .signal, .exit, nil:
-            if let signal = report.signal?.name ?? exit?.signal ?? (report.signal?.number ?? exit?.number).map(SignalName.name) {
+            if let signal = report.signal?.name ?? exit?.signal
+                ?? (report.signal?.number ?? exit?.number).map(SignalName.name)
+            {
                 return "\(who) \(deaths.contains(signal) ? "died of" : "was killed by") \(signal)"
             }
             if let code = exit?.code { return "\(who) exited with code \(code)" }
-            return report.worker == nil && report.process == nil ? "nothing is known" : "\(who) ended, how is not known"
+            return report.kind == nil && report.worker == nil && report.process == nil
+                ? "nothing is known" : "\(who) ended, how is not known"
         }
     }
 
     /// Signals that a program brings upon itself.
-    private static let deaths: Set<String> = ["SIGILL", "SIGTRAP", "SIGABRT", "SIGBUS", "SIGFPE", "SIGSEGV", "SIGSYS", "SIGXCPU", "SIGXFSZ"]
+    private static let deaths: Set<String> = [
+        "SIGILL", "SIGTRAP", "SIGABRT", "SIGBUS", "SIGFPE", "SIGSEGV", "SIGSYS", "SIGXCPU", "SIGXFSZ",
+    ]
 
     /// The report's reason, else what can be said without one.
     static func reason(_ report: CrashReport) -> String {

@@ -19,17 +19,27 @@ extension ReportText {
         guard let diagnosis = report.diagnosis else { return [] }
         let category = diagnosis.category.split(separator: "_").joined(separator: " ")
         let confidence = diagnosis.confidence.isEmpty ? "" : ", \(diagnosis.confidence)"
-        return labelled("Diagnosis", category + confidence + (diagnosis.evidence.isEmpty ? "" : ": ") + diagnosis.evidence.joined(separator: "; "))
+        return labelled(
+            "Diagnosis",
+            category + confidence + (diagnosis.evidence.isEmpty ? "" : ": ")
+                + diagnosis.evidence.joined(separator: "; "))
     }
 
     /// `11 threads: 8 idle, 2 waiting for the GIL, 1 event loop (--threads)`.
     private var others: [TextLine] {
         guard let threads = report.threads, threads.count > 1 else { return [] }
         var counts: [String: Int] = [:]
-        for thread in threads where thread != report.crashedThread { counts[thread.state ?? "in an unknown state", default: 0] += 1 }
-        let states = counts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map { "\(Quantity.grouped($0.value)) \($0.key)" }
+        for thread in threads where thread != report.crashedThread {
+            counts[thread.state ?? "in an unknown state", default: 0] += 1
+        }
+        let states = counts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map {
+            "\(Quantity.grouped($0.value)) \($0.key)"
+        }
         let shown = options.threads || options.all
-        return labelled("Others", "\(Quantity.count(threads.count - 1, "thread")): \(states.joined(separator: ", "))\(shown ? "" : " (--threads)")")
+        return labelled(
+            "Others",
+            "\(Quantity.count(threads.count - 1, "thread")): \(states.joined(separator: ", "))\(shown ? "" : " (--threads)")"
+        )
     }
 
     private var inFlight: [TextLine] {
@@ -40,7 +50,9 @@ extension ReportText {
             let room = width - Self.labelWidth
             lines += labelled(index == 0 ? "In flight" : "", RequestText.description(request, columns: room))
         }
-        if others.count > shown.count { lines += labelled("", "and \(Quantity.count(others.count - shown.count, "request")) more (--all)", .quiet) }
+        if others.count > shown.count {
+            lines += labelled("", "and \(Quantity.count(others.count - shown.count, "request")) more (--all)", .quiet)
+        }
         return lines
     }
 
@@ -58,17 +70,22 @@ extension ReportText {
             return name + (DebugPackage.name(of: path).map { " (apt-get install \($0))" } ?? "")
         }
         let rest = lacking.count > names.count ? " and \(lacking.count - names.count) more" : ""
-        return labelled("Symbols", (lacking.count < modules.count ? "all found but " : "none for ") + names.joined(separator: ", ") + rest)
+        return labelled(
+            "Symbols",
+            (lacking.count < modules.count ? "all found but " : "none for ") + names.joined(separator: ", ") + rest)
     }
 
     private var capture: [TextLine] {
         guard let capture = report.capture else { return [] }
         var parts = capture.errors ?? []
         if capture.incomplete == true {
-            parts.insert("the report is incomplete\(capture.stage.map { ", the last stage that ended is \"\($0)\"" } ?? "").", at: 0)
+            parts.insert(
+                "the report is incomplete\(capture.stage.map { ", the last stage that ended is \"\($0)\"" } ?? "").",
+                at: 0)
         }
         if let suppressed = capture.suppressed, suppressed > 0 {
-            parts.append("\(Quantity.grouped(suppressed)) more like this \(suppressed == 1 ? "was" : "were") only counted.")
+            parts.append(
+                "\(Quantity.grouped(suppressed)) more like this \(suppressed == 1 ? "was" : "were") only counted.")
         }
         return parts.isEmpty ? [] : labelled("Capture", parts.joined(separator: " "), .warning)
     }
@@ -79,7 +96,9 @@ extension ReportText {
         if let version = process.graniteVersion { parts.append("Granite \(version)") }
         if let version = process.pythonVersion { parts.append("Python \(version)") }
         if let kernel = process.kernel { parts.append("Linux \(kernel)\(process.architecture.map { " \($0)" } ?? "")") }
-        if let rss = process.resources.map(\.maxRSSBytes) ?? process.rssBytes, rss > 0 { parts.append("\(Quantity.bytes(rss)) peak") }
+        if let rss = process.resources.map(\.maxRSSBytes) ?? process.rssBytes, rss > 0 {
+            parts.append("\(Quantity.bytes(rss)) peak")
+        }
         var lines = parts.isEmpty ? [] : labelled("Process", parts.joined(separator: ", "), .quiet)
         if options.all, let argv = process.argv { lines += labelled("Command", argv.joined(separator: " "), .quiet) }
         return lines
@@ -90,7 +109,9 @@ extension ReportText {
         var lines: [TextLine] = []
         let crumbs = report.breadcrumbs ?? []
         let shownCrumbs = crumbs.suffix(options.all ? crumbs.count : 5)
-        if !shownCrumbs.isEmpty { lines.append(TextLine(title("Breadcrumbs", shownCrumbs.count, of: crumbs.count), .label)) }
+        if !shownCrumbs.isEmpty {
+            lines.append(TextLine(title("Breadcrumbs", shownCrumbs.count, of: crumbs.count), .label))
+        }
         for crumb in shownCrumbs {
             let time = crumb.time.map { "\($0.dropFirst(11).prefix(12)) " } ?? ""
             let text = time + (crumb.category.map { "\($0): " } ?? "") + (crumb.message ?? "")

@@ -28,8 +28,11 @@ extension ReportText {
         var lines: [TextLine] = []
         if let subject = site.subject { lines += labelled("Object", subject) }
         if let message = site.message, message != report.reason { lines += labelled("Message", message) }
-        let owner = [site.ownerTid.map { "thread \($0)" }, site.ownerName.map { "\"\($0)\"" }].compactMap { $0 }.joined(separator: " ")
-        let created = site.created.flatMap { time in Timestamp.nanoseconds(of: time).map { _ in "at \(time.dropFirst(11).prefix(12)) UTC" } }
+        let owner = [site.ownerTid.map { "thread \($0)" }, site.ownerName.map { "\"\($0)\"" }].compactMap { $0 }.joined(
+            separator: " ")
+        let created = site.created.flatMap { time in
+            Timestamp.nanoseconds(of: time).map { _ in "at \(time.dropFirst(11).prefix(12)) UTC" }
+        }
         let made = [owner.isEmpty ? nil : "by \(owner)", created].compactMap { $0 }.joined(separator: " ")
         guard let frames = site.creationFrames, !frames.isEmpty else {
             return lines + (made.isEmpty ? [] : labelled("Made", made + "; where is not known"))
@@ -46,7 +49,9 @@ extension ReportText {
         var groups: [(key: [String], threads: [ThreadReport])] = []
         var positions: [[String]: Int] = [:]
         for thread in threads where thread != report.crashedThread {
-            let key = [thread.state ?? ""] + (thread.frames ?? []).map { "\($0.symbol ?? "")|\($0.file ?? $0.module ?? "")|\($0.line ?? 0)" }
+            let key =
+                [thread.state ?? ""]
+                + (thread.frames ?? []).map { "\($0.symbol ?? "")|\($0.file ?? $0.module ?? "")|\($0.line ?? 0)" }
             if let position = positions[key] {
                 groups[position].threads.append(thread)
             } else {
@@ -68,14 +73,20 @@ extension ReportText {
         return [heading] + body(first)
     }
 
-    private func name(_ thread: ThreadReport) -> String { "Thread \(thread.tid)\(thread.name.map { " \"\($0)\"" } ?? "")" }
+    private func name(_ thread: ThreadReport) -> String {
+        "Thread \(thread.tid)\(thread.name.map { " \"\($0)\"" } ?? "")"
+    }
 
     private func body(_ thread: ThreadReport) -> [TextLine] {
         var lines = stack.lines(frames: thread.frames ?? [], folded: thread.folded)
         if thread.frames?.isEmpty != false { lines.append(TextLine("    No frames were found.", .warning)) }
-        if thread.truncated == true { lines.append(TextLine("    The stack goes on, but could not be followed further.", .warning)) }
+        if thread.truncated == true {
+            lines.append(TextLine("    The stack goes on, but could not be followed further.", .warning))
+        }
         let unmerged = thread.unmergedPythonFrames ?? []
-        if let note = thread.note { lines += TextLine.wrapped(TextLine("    "), note, .warning, hanging: 4, width: width) }
+        if let note = thread.note {
+            lines += TextLine.wrapped(TextLine("    "), note, .warning, hanging: 4, width: width)
+        }
         if !unmerged.isEmpty {
             lines.append(TextLine("  Python frames of this thread, not merged into the list above", .label))
             lines += stack.lines(frames: unmerged)
@@ -84,10 +95,13 @@ extension ReportText {
     }
 
     private func registers(_ thread: ThreadReport) -> [TextLine] {
-        guard let registers = thread.registers, !registers.isEmpty else { return [TextLine("    No registers were kept.", .warning)] }
+        guard let registers = thread.registers, !registers.isEmpty else {
+            return [TextLine("    No registers were kept.", .warning)]
+        }
         let perLine = max(1, (width - 4) / 25)
         let cells = registers.map { register in
-            String(repeating: " ", count: max(0, 4 - register.name.count)) + "\(TerminalText.cutEnd(register.name, columns: 8)) \(register.value)"
+            String(repeating: " ", count: max(0, 4 - register.name.count))
+                + "\(TerminalText.cutEnd(register.name, columns: 8)) \(register.value)"
         }
         var lines = [TextLine(), TextLine("Registers", .label)]
         for start in stride(from: 0, to: cells.count, by: perLine) {
@@ -95,7 +109,8 @@ extension ReportText {
         }
         for register in registers where options.all {
             guard let memory = register.memory, !memory.isEmpty else { continue }
-            lines.append(TextLine("  memory at \(register.name): \(TerminalText.cutEnd(memory, columns: width - 24))", .quiet))
+            lines.append(
+                TextLine("  memory at \(register.name): \(TerminalText.cutEnd(memory, columns: width - 24))", .quiet))
         }
         return lines
     }

@@ -33,7 +33,8 @@ package struct ReportText: Sendable {
     /// The whole text, with a line feed at its end.
     package var rendered: String {
         let sections = [head, crashedThread, dropSite, facts, otherThreads, lastWords].filter { !$0.isEmpty }
-        return sections.map { section in section.map { $0.rendered(options.theme) + "\n" }.joined() }.joined(separator: "\n")
+        return sections.map { section in section.map { $0.rendered(options.theme) + "\n" }.joined() }.joined(
+            separator: "\n")
     }
 
     var stack: StackText { StackText(width: width, all: options.all, directory: report.process?.directory) }
@@ -48,7 +49,8 @@ package struct ReportText: Sendable {
         lines += TextLine.flowing([serving, uptime], indent: 4, width: width)
         lines += TextLine.flowing([time, replacement, group], indent: 4, width: width)
         if report.schema != CrashReport.schemaName {
-            let note = "Written as \"\(report.schema)\", not as \(CrashReport.schemaName): some of it may be missing here."
+            let note =
+                "Written as \"\(report.schema)\", not as \(CrashReport.schemaName): some of it may be missing here."
             lines += TextLine.wrapped(TextLine("    "), note, .warning, hanging: 4, width: width)
         }
         return lines
@@ -62,10 +64,14 @@ package struct ReportText: Sendable {
 
     /// `ran as pid 4711 for 3 min 12 s, 18,204 requests`.
     private var uptime: String {
-        let up = (report.worker?.uptimeSeconds ?? report.process?.uptimeSeconds).flatMap(Quantity.duration(seconds:)).map { " for \($0)" }
+        let up = (report.worker?.uptimeSeconds ?? report.process?.uptimeSeconds).flatMap(Quantity.duration(seconds:))
+            .map { " for \($0)" }
         let name = report.process?.pid.map { " as pid \($0)" }
-        var parts = name == nil && up == nil ? [] : [(report.kind?.goesOn == true ? "runs" : "ran") + (name ?? "") + (up ?? "")]
-        if let served = report.worker?.requestsServed, served > 0 { parts.append("\(Quantity.grouped(served)) request\(served == 1 ? "" : "s")") }
+        var parts =
+            name == nil && up == nil ? [] : [(report.kind?.goesOn == true ? "runs" : "ran") + (name ?? "") + (up ?? "")]
+        if let served = report.worker?.requestsServed, served > 0 {
+            parts.append("\(Quantity.grouped(served)) request\(served == 1 ? "" : "s")")
+        }
         return parts.joined(separator: ", ")
     }
 
@@ -90,7 +96,8 @@ package struct ReportText: Sendable {
         guard let times = options.occurrences, times.count > 0 else { return name }
         if times.count == 1 { return name + ", first time" }
         let ordinal = times.ordinal ?? times.count
-        let which = Quantity.ordinal(ordinal) + (ordinal < times.count ? " of \(Quantity.grouped(times.count)) times" : " time")
+        let which =
+            Quantity.ordinal(ordinal) + (ordinal < times.count ? " of \(Quantity.grouped(times.count)) times" : " time")
         guard let first = times.firstTime else { return "\(name), \(which)" }
         let day = first.prefix(10) == report.time?.prefix(10) ? "" : "\(first.prefix(10)) "
         return "\(name), \(which) since \(day)\(first.dropFirst(11).prefix(5))"

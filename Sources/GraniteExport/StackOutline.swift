@@ -37,7 +37,8 @@ struct StackOutline: Equatable {
         }
         if let folded, let after = Self.end(of: folded, in: frames) {
             let position = shown.firstIndex { $0 >= after } ?? shown.count
-            rows.insert(.turns(length: folded.length, repeats: folded.repeats, atLeast: folded.atLeast == true), at: position)
+            rows.insert(
+                .turns(length: folded.length, repeats: folded.repeats, atLeast: folded.atLeast == true), at: position)
         }
         let excess = rows.count - Self.maxInner - Self.maxOuter
         if !all, excess > 1 {
@@ -49,7 +50,9 @@ struct StackOutline: Equatable {
     private mutating func fold(_ frames: [Frame]) -> [Int] {
         // Without Python frames between them, the interpreter's own functions are all that a reader has.
         let hasPython = frames.contains { $0.kind == .python }
-        let outerEnd = frames.lastIndex { $0.role != .runtime && !(hasPython && $0.role == .interpreter) }.map { $0 + 1 } ?? frames.count
+        let outerEnd =
+            frames.lastIndex { $0.role != .runtime && !(hasPython && $0.role == .interpreter) }.map { $0 + 1 }
+            ?? frames.count
         var leading = true
         var kept: [Int] = []
         for (index, frame) in frames.enumerated() {
@@ -72,7 +75,9 @@ struct StackOutline: Equatable {
     }
 
     private static func isThunk(_ frame: Frame) -> Bool {
-        ["thunk for ", "reabstraction thunk", "partial apply", "protocol witness for "].contains { frame.symbol?.hasPrefix($0) == true }
+        ["thunk for ", "reabstraction thunk", "partial apply", "protocol witness for "].contains {
+            frame.symbol?.hasPrefix($0) == true
+        }
     }
 
     /// The application's innermost frames; where there are none, the innermost that has source.

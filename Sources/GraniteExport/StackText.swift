@@ -34,12 +34,14 @@ struct StackText {
             case .omitted(let count): lines.append(note("… \(Quantity.count(count, "frame")) more (--all)"))
             }
         }
-        let foldings = [(outline.foldedInterpreter, "of the interpreter"), (outline.foldedRuntime, "of the runtime")].filter { $0.0 > 0 }
+        let foldings = [(outline.foldedInterpreter, "of the interpreter"), (outline.foldedRuntime, "of the runtime")]
+            .filter { $0.0 > 0 }
         if let first = foldings.first {
             let rest = foldings.dropFirst().map { " and \(Quantity.grouped($0.0)) \($0.1)" }.joined()
             lines.append(note("\(Quantity.count(first.0, "frame")) \(first.1)\(rest) folded (--all)"))
         }
-        if outline.rows.contains(where: { if case .frame(_, let frame, _) = $0 { frame.trust == .scan } else { false } }) {
+        if outline.rows.contains(where: { if case .frame(_, let frame, _) = $0 { frame.trust == .scan } else { false } }
+        ) {
             lines.append(note("? found by searching the stack for return addresses: may be wrong"))
         }
         return lines
@@ -51,14 +53,18 @@ struct StackText {
         return line
     }
 
-    private func frameLines(_ number: Int, _ frame: Frame, room: Int, symbolWidth: Int, locationWidth: Int) -> [TextLine] {
+    private func frameLines(_ number: Int, _ frame: Frame, room: Int, symbolWidth: Int, locationWidth: Int)
+        -> [TextLine]
+    {
         var symbol = symbol(frame)
         var location = location(frame)
         var line = TextLine()
         let digits = String(number)
         line.add(String(repeating: " ", count: max(0, 3 - digits.utf8.count)) + digits, .quiet)
         line.add(frame.trust == .scan ? "?" : " ", .warning)
-        line.add(TerminalText.cutEnd(TerminalText.neutralised(frame.writtenIn), columns: 6), .language, width: Self.lead - line.columns - 1)
+        line.add(
+            TerminalText.cutEnd(TerminalText.neutralised(frame.writtenIn), columns: 6), .language,
+            width: Self.lead - line.columns - 1)
         line.add(" ")
         let role: TextRole? = frame.inApp == true ? .app : frame.role == .code ? nil : .quiet
         let fits = TerminalText.columns(symbol) + 2 + TerminalText.columns(location) <= room
@@ -110,7 +116,9 @@ struct StackText {
 
     /// Source under its frame, without the indentation that all of it has, an arrow at the line that was running.
     private func sourceLines(_ source: [Frame.SourceLine], current: Int?) -> [TextLine] {
-        let texts = source.map { line in line.text.split(separator: "\t", omittingEmptySubsequences: false).joined(separator: "    ") }
+        let texts = source.map { line in
+            line.text.split(separator: "\t", omittingEmptySubsequences: false).joined(separator: "    ")
+        }
         let indents = texts.filter { !$0.allSatisfy(\.isWhitespace) }.map { $0.prefix { $0 == " " }.count }
         let common = indents.min() ?? 0
         return zip(source, texts).map { source, text in

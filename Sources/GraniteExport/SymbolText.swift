@@ -33,7 +33,9 @@ enum SymbolText {
             if ")]>}".contains(character) { depth -= 1 }
             if depth == 0, character == ":" {
                 // `std::string` has no space behind its colon.
-                guard name[name.index(after: index)...].hasPrefix(" "), !label.isEmpty, label.allSatisfy({ $0.isLetter || $0.isNumber || $0 == "_" }) else { return name }
+                guard name[name.index(after: index)...].hasPrefix(" "), !label.isEmpty,
+                    label.allSatisfy({ $0.isLetter || $0.isNumber || $0 == "_" })
+                else { return name }
                 labels += label + ":"
                 depth = .min / 2  // the type, up to the comma at this depth
             } else if depth == .min / 2, character == "," {

@@ -38,7 +38,9 @@ struct TextLine: Equatable {
 
     /// The text in lines of at most `width` columns, broken at spaces, or within a word that is longer than a line. Further lines are
     /// indented by `hanging`.
-    static func wrapped(_ first: TextLine, _ text: String, _ role: TextRole? = nil, hanging: Int, width: Int) -> [TextLine] {
+    static func wrapped(_ first: TextLine, _ text: String, _ role: TextRole? = nil, hanging: Int, width: Int)
+        -> [TextLine]
+    {
         var lines: [TextLine] = []
         var line = first
         let room = max(10, width - hanging)

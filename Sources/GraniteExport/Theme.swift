@@ -31,7 +31,8 @@ package struct Theme: Sendable {
 
     /// The 16 colours that every terminal has, readable on light and dark.
     package static let color = Theme(codes: [
-        .alarm: "1;31", .reason: "1", .label: "1", .app: "1;33", .language: "36", .location: "2", .current: "1;31", .quiet: "2", .warning: "35",
+        .alarm: "1;31", .reason: "1", .label: "1", .app: "1;33", .language: "36", .location: "2", .current: "1;31",
+        .quiet: "2", .warning: "35",
     ])
 
     private init(codes: [TextRole: String]) { self.codes = codes }

@@ -7,7 +7,8 @@ extension CrashReport {
     /// The gist. `path` is where the report is stored, nil if it could not be.
     package func summary(path: String?) -> CrashSummary {
         CrashSummary(
-            id: id, kind: kind?.rawValue ?? "unknown", reason: reason ?? "No reason is known.", category: diagnosis?.category,
+            id: id, kind: kind?.rawValue ?? "unknown", reason: reason ?? "No reason is known.",
+            category: diagnosis?.category,
             confidence: diagnosis?.confidence, request: request, top: topFrames, fingerprint: fingerprint?.hash,
             complete: capture?.incomplete != true, report: path)
     }
@@ -22,7 +23,8 @@ extension CrashReport {
         let others = meaningful.dropFirst()
         var chosen = others.filter { $0.kind == .python || $0.inApp == true }
         // Frameworks around the application say nothing about this crash.
-        let lastInApp = chosen.lastIndex { $0.inApp == true && $0.kind == .python } ?? chosen.lastIndex { $0.inApp == true }
+        let lastInApp =
+            chosen.lastIndex { $0.inApp == true && $0.kind == .python } ?? chosen.lastIndex { $0.inApp == true }
         if let lastInApp { chosen.removeSubrange((lastInApp + 1)...) }
         if chosen.isEmpty { chosen = Array(others) }
         return ([first] + chosen).prefix(Self.topLimit).map(\.shortDescription)
@@ -32,7 +34,10 @@ extension CrashReport {
 extension Frame {
     /// The function, and file and line where they are known: `native_crash (app.py:14)`; for a native one without: `strlen`.
     package var shortDescription: String {
-        guard let symbol else { return module.map { "\(SourcePath.name($0))+\(offset.map { "0x" + String($0.value, radix: 16) } ?? "?")" } ?? "?" }
+        guard let symbol else {
+            return module.map { "\(SourcePath.name($0))+\(offset.map { "0x" + String($0.value, radix: 16) } ?? "?")" }
+                ?? "?"
+        }
         let name = kind == .python ? symbol : CanonicalSymbol.name(symbol, module: module)
         guard let file, kind == .python || inApp == true else { return name }
         return "\(name) (\(SourcePath.name(file))\(line.map { ":\($0)" } ?? ""))"

@@ -52,7 +52,8 @@ extension Fingerprint {
         var inNumber = false
         for character in text.utf8.prefix(160) {
             let digit = (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(character)
-            let continues = inNumber && (character == UInt8(ascii: "x") || Character(Unicode.Scalar(character)).isHexDigit)
+            let continues =
+                inNumber && (character == UInt8(ascii: "x") || Character(Unicode.Scalar(character)).isHexDigit)
             if digit || continues {
                 if !inNumber { result += "#" }
                 inNumber = true

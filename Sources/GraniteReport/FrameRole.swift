@@ -27,7 +27,9 @@ extension Frame {
         {
             return .runtime
         }
-        if file.hasPrefix("libpython3") || Self.isPython(file) || Self.interpreterPrefixes.contains(where: symbol.hasPrefix) {
+        if file.hasPrefix("libpython3") || Self.isPython(file)
+            || Self.interpreterPrefixes.contains(where: symbol.hasPrefix)
+        {
             return .interpreter
         }
         return .code
@@ -50,29 +52,42 @@ extension Frame {
     }
 
     private static let dyingNames: Set<String> = [
-        "raise", "gsignal", "__GI_raise", "pthread_kill", "__pthread_kill", "__pthread_kill_implementation", "__pthread_kill_internal",
-        "pthread_kill@@GLIBC_2.34", "tgkill", "kill", "__kill", "__restore_rt", "__libc_message", "__libc_message_impl", "malloc_printerr",
-        "__fortify_fail", "__chk_fail", "__stack_chk_fail", "__assert_fail", "__assert_fail_base", "__GI_abort", "rust_begin_unwind",
+        "raise", "gsignal", "__GI_raise", "pthread_kill", "__pthread_kill", "__pthread_kill_implementation",
+        "__pthread_kill_internal",
+        "pthread_kill@@GLIBC_2.34", "tgkill", "kill", "__kill", "__restore_rt", "__libc_message", "__libc_message_impl",
+        "malloc_printerr",
+        "__fortify_fail", "__chk_fail", "__stack_chk_fail", "__assert_fail", "__assert_fail_base", "__GI_abort",
+        "rust_begin_unwind",
         "std::terminate()", "std::terminate", "__cxa_throw", "__cxa_rethrow",
     ]
 
     private static let dyingPrefixes = [
-        "core::panicking::", "std::panicking::", "std::sys::backtrace::__rust_end_short_backtrace", "__rustc::rust_begin_unwind",
-        "__cxxabiv1::__terminate", "__gnu_cxx::__verbose_terminate_handler", "swift::fatalError", "_swift_stdlib_reportFatalError",
+        "core::panicking::", "std::panicking::", "std::sys::backtrace::__rust_end_short_backtrace",
+        "__rustc::rust_begin_unwind",
+        "__cxxabiv1::__terminate", "__gnu_cxx::__verbose_terminate_handler", "swift::fatalError",
+        "_swift_stdlib_reportFatalError",
         "_assertionFailure(", "_fatalErrorMessage(", "Swift._assertionFailure(", "Swift._fatalErrorMessage(",
     ]
 
     private static let starters: Set<String> = [
-        "start_thread", "clone", "clone3", "__clone", "__clone3", "__GI___clone3", "_start", "__libc_start_main", "__libc_start_main_impl",
-        "__libc_start_main@@GLIBC_2.34", "__libc_start_call_main", "thread_run", "pythread_wrapper", "<deduplicated_symbol>",
+        "start_thread", "clone", "clone3", "__clone", "__clone3", "__GI___clone3", "_start", "__libc_start_main",
+        "__libc_start_main_impl",
+        "__libc_start_main@@GLIBC_2.34", "__libc_start_call_main", "thread_run", "pythread_wrapper",
+        "<deduplicated_symbol>",
     ]
 
     private static let runtimePrefixes = [
-        "swift::", "swift_", "_dispatch_", "thunk for ", "reabstraction thunk", "partial apply", "protocol witness for ", "granite_thread_",
-        "std::rt::lang_start", "std::sys::backtrace::__rust_begin_short_backtrace", "core::ops::function::FnOnce::call_once",
+        "swift::", "swift_", "_dispatch_", "thunk for ", "reabstraction thunk", "partial apply",
+        "protocol witness for ", "granite_thread_",
+        "std::rt::lang_start", "std::sys::backtrace::__rust_begin_short_backtrace",
+        "core::ops::function::FnOnce::call_once",
     ]
 
-    private static let runtimeModules = ["libdispatch.so", "libswiftDispatch.so", "libswift_Concurrency.so", "libBlocksRuntime.so"]
+    private static let runtimeModules = [
+        "libdispatch.so", "libswiftDispatch.so", "libswift_Concurrency.so", "libBlocksRuntime.so",
+    ]
 
-    private static let interpreterPrefixes = ["_PyEval_", "PyEval_", "_PyFunction_Vectorcall", "_PyObject_", "PyObject_", "_PyVectorcall_"]
+    private static let interpreterPrefixes = [
+        "_PyEval_", "PyEval_", "_PyFunction_Vectorcall", "_PyObject_", "PyObject_", "_PyVectorcall_",
+    ]
 }

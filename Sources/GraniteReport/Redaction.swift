@@ -79,9 +79,14 @@ package enum Redaction {
     private static func isHeader(_ name: String) -> Bool { headers.contains(name.lowercased()) }
 
     private static let parts = [
-        "password", "passwd", "passphrase", "secret", "token", "apikey", "api_key", "api-key", "credential", "signature", "session", "private",
+        "password", "passwd", "passphrase", "secret", "token", "apikey", "api_key", "api-key", "credential",
+        "signature", "session", "private",
         "authorization",
     ]
-    private static let wholeNames: Set<String> = ["pwd", "pass", "key", "auth", "sig", "jwt", "code", "otp", "pin", "sid"]
-    private static let headers: Set<String> = ["authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key"]
+    private static let wholeNames: Set<String> = [
+        "pwd", "pass", "key", "auth", "sig", "jwt", "code", "otp", "pin", "sid",
+    ]
+    private static let headers: Set<String> = [
+        "authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key",
+    ]
 }

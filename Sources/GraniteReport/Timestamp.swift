@@ -9,7 +9,8 @@ package enum Timestamp {
         let (year, month, day) = civil(daysSince1970: Int64(seconds / 86_400))
         let second = Int64(seconds % 86_400)
         return padded(year, 4) + "-" + padded(month, 2) + "-" + padded(day, 2) + "T" + padded(second / 3600, 2) + ":"
-            + padded(second / 60 % 60, 2) + ":" + padded(second % 60, 2) + "." + padded(Int64(milliseconds % 1000), 3) + "Z"
+            + padded(second / 60 % 60, 2) + ":" + padded(second % 60, 2) + "." + padded(Int64(milliseconds % 1000), 3)
+            + "Z"
     }
 
     /// Nanoseconds since 1970 of a text that ``rfc3339(nanoseconds:)`` could have made, with or without a fraction of up to nine
@@ -17,14 +18,16 @@ package enum Timestamp {
     package static func nanoseconds(of text: String) -> UInt64? {
         let bytes = Array(text.utf8)
         guard bytes.count >= 20, bytes.count <= 30, bytes.last == UInt8(ascii: "Z") else { return nil }
-        for (position, mark) in [(4, "-"), (7, "-"), (10, "T"), (13, ":"), (16, ":")] where bytes[position] != mark.utf8.first { return nil }
+        for (position, mark) in [(4, "-"), (7, "-"), (10, "T"), (13, ":"), (16, ":")]
+        where bytes[position] != mark.utf8.first { return nil }
         guard let year = number(bytes[0..<4]), let month = number(bytes[5..<7]), let day = number(bytes[8..<10]),
             let hour = number(bytes[11..<13]), let minute = number(bytes[14..<16]), let second = number(bytes[17..<19]),
             year >= 1970, (1...12).contains(month), (1...31).contains(day), hour < 24, minute < 60, second <= 60
         else { return nil }
         var fraction: Int64 = 0
         if bytes.count > 20 {
-            guard bytes[19] == UInt8(ascii: "."), bytes.count > 21, let value = number(bytes[20..<(bytes.count - 1)]) else { return nil }
+            guard bytes[19] == UInt8(ascii: "."), bytes.count > 21, let value = number(bytes[20..<(bytes.count - 1)])
+            else { return nil }
             fraction = value
             for _ in (bytes.count - 21)..<9 { fraction *= 10 }
         }

@@ -19,7 +19,8 @@ package enum ULID {
         var random = SystemRandomNumberGenerator()
         return make(
             milliseconds: UInt64(max(0, now.tv_sec)) &* 1000 &+ UInt64(now.tv_nsec / 1_000_000),
-            randomHigh: UInt16.random(in: .min ... .max, using: &random), randomLow: UInt64.random(in: .min ... .max, using: &random))
+            randomHigh: UInt16.random(in: .min ... .max, using: &random),
+            randomLow: UInt64.random(in: .min ... .max, using: &random))
     }
 
     /// The id of a time and 80 random bits. Of `milliseconds` the low 48 bits count, enough until the year 10889.

@@ -23,10 +23,16 @@ package struct CrashDirectory: Sendable, Equatable {
         func variable(_ name: String) -> String? { environment[name].flatMap { $0.isEmpty ? nil : $0 } }
         if let path = option ?? variable("GRANITE_CRASH_DIR"), !path.isEmpty { return CrashDirectory(path: path) }
         if userID ?? geteuid() == 0 { return CrashDirectory(path: "/var/lib/granite/crashes") }
-        if let state = variable("XDG_STATE_HOME"), state.hasPrefix("/") { return CrashDirectory(path: state + "/granite/crashes") }
-        if let home = variable("HOME"), home.hasPrefix("/") { return CrashDirectory(path: home + "/.local/state/granite/crashes") }
+        if let state = variable("XDG_STATE_HOME"), state.hasPrefix("/") {
+            return CrashDirectory(path: state + "/granite/crashes")
+        }
+        if let home = variable("HOME"), home.hasPrefix("/") {
+            return CrashDirectory(path: home + "/.local/state/granite/crashes")
+        }
         throw StoreError(
-            .noDirectory, "Nothing says where crash reports are kept: give --crash-dir, or set GRANITE_CRASH_DIR, XDG_STATE_HOME or HOME.")
+            .noDirectory,
+            "Nothing says where crash reports are kept: give --crash-dir, or set GRANITE_CRASH_DIR, XDG_STATE_HOME or HOME."
+        )
     }
 
     enum Purpose { case reading, writing }
@@ -44,12 +50,14 @@ package struct CrashDirectory: Sendable, Equatable {
         let mine = status.st_uid == geteuid() || (purpose == .reading && geteuid() == 0)
         guard mine else {
             throw StoreError(
-                .unsafeDirectory, "The crash directory \(path) belongs to user \(status.st_uid), not to user \(geteuid()): run "
+                .unsafeDirectory,
+                "The crash directory \(path) belongs to user \(status.st_uid), not to user \(geteuid()): run "
                     + "`chown \(geteuid()) \(path)`, or keep reports elsewhere with --crash-dir.")
         }
         guard status.st_mode & S_IWOTH == 0 else {
             throw StoreError(
-                .unsafeDirectory, "Everybody may write to the crash directory \(path): run `chmod 700 \(path)`, or keep reports elsewhere "
+                .unsafeDirectory,
+                "Everybody may write to the crash directory \(path): run `chmod 700 \(path)`, or keep reports elsewhere "
                     + "with --crash-dir.")
         }
         return try body(descriptor)
@@ -61,7 +69,9 @@ package struct CrashDirectory: Sendable, Equatable {
             throw StoreError.system(errno, "make the crash directory", self.path)
         }
         try make(String(path[..<slash]))
-        if mkdir(path, 0o700) != 0 && errno != EEXIST { throw StoreError.system(errno, "make the crash directory", self.path) }
+        if mkdir(path, 0o700) != 0 && errno != EEXIST {
+            throw StoreError.system(errno, "make the crash directory", self.path)
+        }
     }
 
     /// Why open(2) failed; of a link it says only ENOTDIR.
@@ -72,7 +82,8 @@ package struct CrashDirectory: Sendable, Equatable {
         }
         if status.st_mode & S_IFMT == S_IFLNK {
             return StoreError(
-                .unsafeDirectory, "The crash directory \(path) is a symbolic link, which somebody could turn elsewhere: give the directory "
+                .unsafeDirectory,
+                "The crash directory \(path) is a symbolic link, which somebody could turn elsewhere: give the directory "
                     + "that it points to as --crash-dir.")
         }
         return StoreError(.unsafeDirectory, errno: ENOTDIR, "\(path) is not a directory: correct --crash-dir.")

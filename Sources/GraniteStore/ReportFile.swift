@@ -1,7 +1,7 @@
 // Defines how one report gets to disk and back: all or nothing, and nothing followed that somebody may have planted.
 
-import GraniteReport
 import Glibc
+import GraniteReport
 
 enum ReportFile {
     /// A report that is larger is not read. The largest that Granite writes, 512 threads at level full, is a tenth of it.
@@ -19,7 +19,9 @@ enum ReportFile {
 
     /// Writes `bytes` under a temporary name, then gives it the final one, and makes both survive a power failure. The file's
     /// modification time becomes `nanoseconds` (since 1970), the time of the crash, by which reports are sorted.
-    static func write(_ bytes: [UInt8], id: String, nanoseconds: UInt64, in directory: Int32, _ path: String) throws(StoreError) {
+    static func write(_ bytes: [UInt8], id: String, nanoseconds: UInt64, in directory: Int32, _ path: String)
+        throws(StoreError)
+    {
         let temporary = ".\(id).\(getpid())" + temporarySuffix
         let doing = "store report \(id) in"
         unlinkat(directory, temporary, 0)  // of an earlier process with this pid
@@ -57,7 +59,9 @@ enum ReportFile {
         var status = stat()
         guard fstat(file, &status) == 0 else { throw StoreError.system(errno, "read", full) }
         guard status.st_mode & S_IFMT == S_IFREG else { throw StoreError(.damaged, "\(full) is no regular file.") }
-        guard status.st_size <= maxBytes else { throw StoreError(.damaged, "\(full) has \(status.st_size) bytes: too many for a report.") }
+        guard status.st_size <= maxBytes else {
+            throw StoreError(.damaged, "\(full) has \(status.st_size) bytes: too many for a report.")
+        }
         var failure: Int32 = 0
         let size = Int(status.st_size)
         let bytes = [UInt8](unsafeUninitializedCapacity: size) { buffer, count in

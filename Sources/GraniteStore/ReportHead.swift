@@ -15,7 +15,8 @@ enum ReportHead {
 
     /// The fingerprint's hash. It is before the threads in what Granite writes, and the search ends there.
     static func fingerprint(in bytes: [UInt8]) -> String? {
-        subset(of: bytes, keeping: ["fingerprint"], stopWhenFound: true).flatMap { try? CrashReport.decode($0) }?.fingerprint?.hash
+        subset(of: bytes, keeping: ["fingerprint"], stopWhenFound: true).flatMap { try? CrashReport.decode($0) }?
+            .fingerprint?.hash
     }
 
     /// The outermost object with only some of its members, as they stand. Members are told apart by brackets and quotes alone; whether
@@ -29,7 +30,8 @@ enum ReportHead {
             if cursor.take("}") { return cursor.atEnd ? Array("{}".utf8) : nil }
             repeat {
                 guard let key = cursor.string(), cursor.take(":"), let value = cursor.value() else { return nil }
-                guard wanted.contains(String(decoding: buffer[key.lowerBound + 1..<key.upperBound - 1], as: UTF8.self)) else { continue }
+                guard wanted.contains(String(decoding: buffer[key.lowerBound + 1..<key.upperBound - 1], as: UTF8.self))
+                else { continue }
                 if found > 0 { result.append(UInt8(ascii: ",")) }
                 result += buffer[key]
                 result.append(UInt8(ascii: ":"))

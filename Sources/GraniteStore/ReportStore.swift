@@ -1,8 +1,8 @@
 // Defines the store: reports by id, newest first, one file each, in a directory that nobody else may touch.
 // The files are the truth; there is no index that could disagree with them.
 
-package import GraniteReport
 import Glibc
+package import GraniteReport
 
 /// Stored reports. A value without state: several processes may read and write one directory at the same time.
 package struct ReportStore: Sendable {
@@ -36,14 +36,17 @@ package struct ReportStore: Sendable {
     /// - Returns: the file's path.
     @discardableResult
     package func save(_ report: CrashReport) throws(StoreError) -> String {
-        guard ULID.isValid(report.id) else { throw StoreError(.badReference, "A report cannot be stored as \"\(report.id)\": that is no id.") }
+        guard ULID.isValid(report.id) else {
+            throw StoreError(.badReference, "A report cannot be stored as \"\(report.id)\": that is no id.")
+        }
         var now = timespec()
         clock_gettime(CLOCK_REALTIME, &now)
         let nowNanoseconds = UInt64(max(0, now.tv_sec)) &* 1_000_000_000 &+ UInt64(now.tv_nsec)
         // The worker's clock, or its hand, may be wrong: a crash in the future would stay the newest for ever.
         let nanoseconds = min(report.time.flatMap(Timestamp.nanoseconds) ?? nowNanoseconds, nowNanoseconds)
         try directory.open(for: .writing) { descriptor throws(StoreError) in
-            try ReportFile.write(report.encoded(), id: report.id, nanoseconds: nanoseconds, in: descriptor, directory.path)
+            try ReportFile.write(
+                report.encoded(), id: report.id, nanoseconds: nanoseconds, in: descriptor, directory.path)
             prune(descriptor)
         }
         return path(of: report.id)
@@ -53,7 +56,8 @@ package struct ReportStore: Sendable {
     package func list(limit: Int = .max) throws(StoreError) -> [ReportListing] {
         try reading { descriptor throws(StoreError) in
             try files(descriptor).prefix(max(0, limit)).map { file in
-                var listing = ReportListing(id: file.id, path: path(of: file.id), bytes: file.bytes, report: CrashReport(id: file.id))
+                var listing = ReportListing(
+                    id: file.id, path: path(of: file.id), bytes: file.bytes, report: CrashReport(id: file.id))
                 do throws(StoreError) {
                     let bytes = try ReportFile.read(id: file.id, in: descriptor, directory.path)
                     if let head = ReportHead.report(in: bytes) {
@@ -75,7 +79,9 @@ package struct ReportStore: Sendable {
     package func load(_ reference: String) throws(StoreError) -> StoredReport {
         let wanted = reference.uppercased()
         guard wanted == "LAST" || ULID.isPrefix(wanted) else {
-            throw StoreError(.badReference, "\"\(TerminalText.neutralised(reference))\" is no report: give an id, its first digits, or \"last\".")
+            throw StoreError(
+                .badReference,
+                "\"\(TerminalText.neutralised(reference))\" is no report: give an id, its first digits, or \"last\".")
         }
         let stored = try reading { descriptor throws(StoreError) in
             let files = try files(descriptor)
@@ -83,7 +89,9 @@ package struct ReportStore: Sendable {
             guard let match = matches.first else { throw notFound(reference, among: files.count) }
             guard matches.count == 1 else {
                 let names = matches.prefix(6).map(\.id).joined(separator: "\n  ")
-                throw StoreError(.ambiguous, "\(matches.count) reports begin with \(wanted):\n  \(names)\(matches.count > 6 ? "\n  …" : "")")
+                throw StoreError(
+                    .ambiguous,
+                    "\(matches.count) reports begin with \(wanted):\n  \(names)\(matches.count > 6 ? "\n  …" : "")")
             }
             let bytes = try ReportFile.read(id: match.id, in: descriptor, directory.path)
             guard var report = try? CrashReport.decode(bytes) else {
@@ -105,21 +113,24 @@ package struct ReportStore: Sendable {
                 if ReportHead.fingerprint(in: bytes) == hash { same.append(file) }
             }
             return Occurrences(
-                count: same.count, ordinal: id.flatMap { id in same.firstIndex { $0.id == id } }.map { same.count - $0 },
+                count: same.count,
+                ordinal: id.flatMap { id in same.firstIndex { $0.id == id } }.map { same.count - $0 },
                 firstTime: same.last.map { Timestamp.rfc3339(nanoseconds: $0.nanoseconds) })
         } ?? Occurrences(count: 0, ordinal: nil, firstTime: nil)
     }
 
     private func notFound(_ reference: String, among count: Int) -> StoreError {
         if count == 0 { return StoreError(.notFound, "There are no crash reports in \(directory.path).") }
-        return StoreError(.notFound, "No report in \(directory.path) begins with \(reference.uppercased()); `granite-crash list` shows them.")
+        return StoreError(
+            .notFound,
+            "No report in \(directory.path) begins with \(reference.uppercased()); `granite-crash list` shows them.")
     }
 
     /// nil if the directory does not exist: nothing crashed yet.
     private func reading<Result>(_ body: (Int32) throws(StoreError) -> Result) throws(StoreError) -> Result? {
         do throws(StoreError) {
             return try directory.open(for: .reading, body)
-        } catch where error.code == .system && error.errno == ENOENT {
+        } catch  where error.code == .system && error.errno == ENOENT {
             return nil
         }
     }
@@ -136,7 +147,9 @@ package struct ReportStore: Sendable {
         names(descriptor).compactMap { name in
             guard let id = ReportFile.id(ofName: name), let status = status(name, descriptor) else { return nil }
             let seconds = UInt64(max(0, status.st_mtim.tv_sec))
-            return File(id: id, bytes: Int(status.st_size), nanoseconds: seconds &* 1_000_000_000 &+ UInt64(status.st_mtim.tv_nsec))
+            return File(
+                id: id, bytes: Int(status.st_size),
+                nanoseconds: seconds &* 1_000_000_000 &+ UInt64(status.st_mtim.tv_nsec))
         }.sorted { ($0.nanoseconds, $0.id) > ($1.nanoseconds, $1.id) }
     }
 
@@ -148,7 +161,10 @@ package struct ReportStore: Sendable {
         var names: [String] = []
         while let entry = readdir(stream) {
             // SAFETY: d_name is NUL-terminated within its 256 bytes (readdir(3)), and the entry lives until the next call.
-            names.append(withUnsafePointer(to: &entry.pointee.d_name) { String(cString: UnsafeRawPointer($0).assumingMemoryBound(to: CChar.self)) })
+            names.append(
+                withUnsafePointer(to: &entry.pointee.d_name) {
+                    String(cString: UnsafeRawPointer($0).assumingMemoryBound(to: CChar.self))
+                })
         }
         return names
     }
@@ -162,9 +178,13 @@ package struct ReportStore: Sendable {
     /// stays: the report that was just stored matters more.
     private func prune(_ descriptor: Int32) {
         guard let files = try? files(descriptor) else { return }
-        for file in files.dropFirst(retention.kept(sizes: files.map(\.bytes))) { unlinkat(descriptor, file.id + ReportFile.suffix, 0) }
+        for file in files.dropFirst(retention.kept(sizes: files.map(\.bytes))) {
+            unlinkat(descriptor, file.id + ReportFile.suffix, 0)
+        }
         for name in names(descriptor) where name.hasPrefix(".") && name.hasSuffix(ReportFile.temporarySuffix) {
-            if let status = status(name, descriptor), time(nil) - status.st_ctim.tv_sec > 3600 { unlinkat(descriptor, name, 0) }
+            if let status = status(name, descriptor), time(nil) - status.st_ctim.tv_sec > 3600 {
+                unlinkat(descriptor, name, 0)
+            }
         }
     }
 }

@@ -38,7 +38,8 @@ package struct StoreError: Error, Equatable, CustomStringConvertible {
         let why =
             switch errno {
             case ENOSPC, EDQUOT: "the disk is full. Free some space, or keep reports elsewhere with --crash-dir."
-            case EACCES, EPERM: "permission is denied to user \(geteuid()). Change its owner, or keep reports elsewhere with --crash-dir."
+            case EACCES, EPERM:
+                "permission is denied to user \(geteuid()). Change its owner, or keep reports elsewhere with --crash-dir."
             case EROFS: "the file system is read-only. Keep reports elsewhere with --crash-dir."
             case ENOTDIR: "a part of the path is not a directory. Correct --crash-dir."
             case ENOENT: "it does not exist."

@@ -51,7 +51,9 @@ struct ShowCommand: ParsableCommand {
             options.threads = threads
             options.registers = registers || all
             // How often the bug came is worth a line, but no reason to fail.
-            options.occurrences = stored.report.fingerprint.flatMap { try? store.occurrences(of: $0.hash, id: stored.report.id) }
+            options.occurrences = stored.report.fingerprint.flatMap {
+                try? store.occurrences(of: $0.hash, id: stored.report.id)
+            }
             Output.write(ReportText(stored.report, options).rendered)
         }
     }

@@ -28,7 +28,9 @@ struct StoreOptions: ParsableArguments {
 
     private var environment: [String: String] {
         var values: [String: String] = [:]
-        for name in ["GRANITE_CRASH_DIR", "XDG_STATE_HOME", "HOME"] { values[name] = getenv(name).map { String(cString: $0) } }
+        for name in ["GRANITE_CRASH_DIR", "XDG_STATE_HOME", "HOME"] {
+            values[name] = getenv(name).map { String(cString: $0) }
+        }
         return values
     }
 }

@@ -14,7 +14,9 @@ struct TerminalOptions: ParsableArguments {
     var width: Int?
 
     func validate() throws {
-        if let width, !(40...1000).contains(width) { throw ValidationError("--width is 40 to 1000 columns, for example --width 120.") }
+        if let width, !(40...1000).contains(width) {
+            throw ValidationError("--width is 40 to 1000 columns, for example --width 120.")
+        }
     }
 
     var theme: Theme {
@@ -32,7 +34,9 @@ struct TerminalOptions: ParsableArguments {
     var columns: Int {
         if let width { return width }
         var size = winsize()
-        guard isatty(STDOUT_FILENO) == 1, ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return 80 }
+        guard isatty(STDOUT_FILENO) == 1, ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else {
+            return 80
+        }
         // Wider lines are harder to read, not easier.
         return min(max(Int(size.ws_col), 40), 140)
     }

@@ -15,7 +15,8 @@ struct HostileReportTests {
         report.schema = bell
         report.reason = bell + " " + String(repeating: "x", count: 500)
         report.time = bell
-        report.request = Sample.request("/" + bell + String(repeating: "a", count: 500), id: bell + String(repeating: "i", count: 500))
+        report.request = Sample.request(
+            "/" + bell + String(repeating: "a", count: 500), id: bell + String(repeating: "i", count: 500))
         report.request?.method = bell + String(repeating: "M", count: 500)
         report.requests = [Sample.request(bell, id: bell)]
         report.process?.pythonVersion = bell
@@ -36,7 +37,9 @@ struct HostileReportTests {
             report.threads?[0].frames?[index].file = bell + String(repeating: "/d", count: 200)
             report.threads?[0].frames?[index].language = index == 0 ? bell : "C"
             report.threads?[0].frames?[index].inApp = true
-            report.threads?[0].frames?[index].source = [Frame.SourceLine(line: .max, text: bell + String(repeating: "\t", count: 300))]
+            report.threads?[0].frames?[index].source = [
+                Frame.SourceLine(line: .max, text: bell + String(repeating: "\t", count: 300))
+            ]
             report.threads?[0].frames?[index].line = .max
         }
         report.threads?[1].state = bell
@@ -57,10 +60,13 @@ struct HostileReportTests {
         options.width = width
         options.registers = true
         let text = ReportText(Self.poisoned(), options).rendered
-        let controls = text.unicodeScalars.filter { $0 != "\n" && (0x00...0x1F ~= $0.value || 0x7F...0x9F ~= $0.value || $0.value == 0x202E) }
+        let controls = text.unicodeScalars.filter {
+            $0 != "\n" && (0x00...0x1F ~= $0.value || 0x7F...0x9F ~= $0.value || $0.value == 0x202E)
+        }
         #expect(controls.isEmpty)
         #expect(text.contains("␛]0;owned␇␍␊"))
-        let list = ReportListText([ReportListText.Row(report: Self.poisoned(), damage: Self.bell)], width: width).rendered
+        let list = ReportListText([ReportListText.Row(report: Self.poisoned(), damage: Self.bell)], width: width)
+            .rendered
         #expect(list.split(separator: "\n").count == 3)
         #expect(!list.unicodeScalars.contains("\u{1B}"))
     }
@@ -69,14 +75,17 @@ struct HostileReportTests {
         var options = ReportText.Options()
         options.width = 80
         options.threads = true
-        for line in ReportText(Self.poisoned(), options).rendered.split(separator: "\n").dropFirst() where !line.hasPrefix("Thread") {
+        for line in ReportText(Self.poisoned(), options).rendered.split(separator: "\n").dropFirst()
+        where !line.hasPrefix("Thread") {
             #expect(TerminalText.columns(String(line)) <= 80, "\(line)")
         }
     }
 
     @Test(arguments: [
-        ThreadReport.FoldedCycle(start: .max, length: .max, repeats: .max), ThreadReport.FoldedCycle(start: -1, length: 1, repeats: 1),
-        ThreadReport.FoldedCycle(start: 0, length: 0, repeats: 1), ThreadReport.FoldedCycle(start: 0, length: .min, repeats: .min),
+        ThreadReport.FoldedCycle(start: .max, length: .max, repeats: .max),
+        ThreadReport.FoldedCycle(start: -1, length: 1, repeats: 1),
+        ThreadReport.FoldedCycle(start: 0, length: 0, repeats: 1),
+        ThreadReport.FoldedCycle(start: 0, length: .min, repeats: .min),
         ThreadReport.FoldedCycle(start: 6, length: 2, repeats: 1),
     ])
     func aCycleThatIsNotThereIsNotShown(cycle: ThreadReport.FoldedCycle) {

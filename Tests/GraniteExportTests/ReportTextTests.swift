@@ -168,7 +168,8 @@ struct ReportTextTests {
     }
 
     @Test func killMinus9IsTold() {
-        var report = Sample.worker(.exit, reason: "Killed by SIGKILL from outside; the kernel's out-of-memory counter did not move.")
+        var report = Sample.worker(
+            .exit, reason: "Killed by SIGKILL from outside; the kernel's out-of-memory counter did not move.")
         report.process?.exit = ExitStatus()
         report.process?.exit?.signal = "SIGKILL"
         report.worker?.requestsServed = 1
@@ -258,7 +259,8 @@ struct ReportTextTests {
     }
 
     @Test(arguments: [
-        (CrashReport.Kind.oomKill, "worker 2 was OOM-killed"), (.startup, "worker 2 failed to start"), (.hang, "worker 2 hangs"),
+        (CrashReport.Kind.oomKill, "worker 2 was OOM-killed"), (.startup, "worker 2 failed to start"),
+        (.hang, "worker 2 hangs"),
         (.dump, "worker 2, dump on request"), (.threadException, "worker 2: exception in a thread"),
     ])
     func everyKindHasAStatementThatFitsTheFirstLine(kind: CrashReport.Kind, statement: String) {
@@ -271,7 +273,9 @@ struct ReportTextTests {
 
     @Test func registersAreShownOnDemand() {
         var report = Sample.overflow()
-        report.threads?[0].registers = ["rax", "rdx", "rcx", "r8"].map { ThreadReport.Register(name: $0, value: Address(0x7f12)) }
+        report.threads?[0].registers = ["rax", "rdx", "rcx", "r8"].map {
+            ThreadReport.Register(name: $0, value: Address(0x7f12))
+        }
         var options = ReportText.Options()
         #expect(!ReportText(report).rendered.contains("Registers"))
         options.registers = true
@@ -289,8 +293,13 @@ struct ReportTextTests {
         var options = ReportText.Options()
         options.all = true
         let text = ReportText(Sample.nullPointer(), options).rendered
-        for name in ["_PyObject_MakeTpCall", "_PyEval_Vector", "partial apply for closure #1", "start_thread", "__clone3"] { #expect(text.contains(name)) }
-        #expect(text.contains("GraniteWSGI.WSGIApplication.call(_: GraniteExchange.Request, environ: Swift.Dictionary<Swift.String, Swift.Int>) throws -> ()\n"))
+        for name in [
+            "_PyObject_MakeTpCall", "_PyEval_Vector", "partial apply for closure #1", "start_thread", "__clone3",
+        ] { #expect(text.contains(name)) }
+        #expect(
+            text.contains(
+                "GraniteWSGI.WSGIApplication.call(_: GraniteExchange.Request, environ: Swift.Dictionary<Swift.String, Swift.Int>) throws -> ()\n"
+            ))
         #expect(!text.contains("folded"))
     }
 
@@ -298,7 +307,10 @@ struct ReportTextTests {
         var options = ReportText.Options()
         options.theme = .color
         let text = ReportText(Sample.nullPointer(), options).rendered
-        #expect(text.hasPrefix("\u{1B}[1;31m*** granite crash 01JDF3T8Q2M4V6X8ZB0D2F4H6K\u{1B}[0m · \u{1B}[1;31mworker 2 died of SIGSEGV\u{1B}[0m\n"))
+        #expect(
+            text.hasPrefix(
+                "\u{1B}[1;31m*** granite crash 01JDF3T8Q2M4V6X8ZB0D2F4H6K\u{1B}[0m · \u{1B}[1;31mworker 2 died of SIGSEGV\u{1B}[0m\n"
+            ))
         let plain = text.split(separator: "\u{1B}").map { $0.drop { $0 != "m" }.dropFirst() }.joined()
         #expect(plain == ReportText(Sample.nullPointer()).rendered)
     }

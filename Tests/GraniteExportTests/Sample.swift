@@ -10,7 +10,10 @@ enum Sample {
     static let granite = "/usr/bin/granite"
     static let flask = "/srv/shop/.venv/lib/python3.11/site-packages/flask/app.py"
 
-    static func native(_ symbol: String?, _ module: String, offset: UInt64? = nil, file: String? = nil, line: Int? = nil, language: String = "C") -> Frame {
+    static func native(
+        _ symbol: String?, _ module: String, offset: UInt64? = nil, file: String? = nil, line: Int? = nil,
+        language: String = "C"
+    ) -> Frame {
         var frame = Frame(kind: .native)
         frame.symbol = symbol
         frame.module = module
@@ -33,11 +36,16 @@ enum Sample {
         frame.line = line
         frame.language = "Python"
         frame.inApp = !source.isEmpty
-        frame.source = source.isEmpty ? nil : source.enumerated().map { Frame.SourceLine(line: line - source.count + 1 + $0.offset, text: $0.element) }
+        frame.source =
+            source.isEmpty
+            ? nil
+            : source.enumerated().map { Frame.SourceLine(line: line - source.count + 1 + $0.offset, text: $0.element) }
         return frame
     }
 
-    static func thread(_ tid: Int, _ name: String, state: String? = nil, crashed: Bool = false, _ frames: [Frame] = []) -> ThreadReport {
+    static func thread(_ tid: Int, _ name: String, state: String? = nil, crashed: Bool = false, _ frames: [Frame] = [])
+        -> ThreadReport
+    {
         var thread = ThreadReport(tid: tid)
         thread.name = name
         thread.state = state
@@ -84,31 +92,52 @@ enum Sample {
 
     static func nullPointer() -> CrashReport {
         var report = died(
-            of: "SIGSEGV", worker(.signal, reason: "strlen read address 0x0: a null pointer that Python passed to ctypes.string_at."))
-        report.diagnosis = Diagnosis(category: .nullDereference, confidence: .certain, evidence: ["si_addr 0x0", "vmovdqu (%rdi) with rdi = 0x0"])
+            of: "SIGSEGV",
+            worker(.signal, reason: "strlen read address 0x0: a null pointer that Python passed to ctypes.string_at."))
+        report.diagnosis = Diagnosis(
+            category: .nullDereference, confidence: .certain,
+            evidence: ["si_addr 0x0", "vmovdqu (%rdi) with rdi = 0x0"])
         report.request = request("/crash/null?customer=7")
         report.requests = [request("/crash/null?customer=7"), request("/slow", id: "81d0")]
         report.fingerprint = Fingerprint(version: 1, hash: "5e1a5e1a5e1a5e1a", inputs: [])
         var crashed = thread(
             4715, "python-1", state: "crashed", crashed: true,
             [
-                native("__strlen_evex", libc, offset: 0x15b2a0), native("z_get", ctypes, file: "/usr/src/python3.11/Modules/_ctypes/cfield.c", line: 1312),
-                native("ffi_call_unix64", libffi, offset: 0x7e2e), native("_PyObject_MakeTpCall", libpython), native("_PyEval_EvalFrameDefault", libpython),
+                native("__strlen_evex", libc, offset: 0x15b2a0),
+                native("z_get", ctypes, file: "/usr/src/python3.11/Modules/_ctypes/cfield.c", line: 1312),
+                native("ffi_call_unix64", libffi, offset: 0x7e2e), native("_PyObject_MakeTpCall", libpython),
+                native("_PyEval_EvalFrameDefault", libpython),
                 python("string_at", "/usr/lib/python3.11/ctypes/__init__.py", 519),
-                python("native_crash", "/srv/shop/app.py", 14, source: ["def native_crash(address):", "    return ctypes.string_at(address)"]),
-                python("crash_null", "/srv/shop/app.py", 31, source: ["    # deep\tinside", "    return native_crash(0)"]),
-                python("Flask.dispatch_request", flask, 880), python("Flask.wsgi_app", flask, 1511), native("_PyEval_Vector", libpython),
+                python(
+                    "native_crash", "/srv/shop/app.py", 14,
+                    source: ["def native_crash(address):", "    return ctypes.string_at(address)"]),
+                python(
+                    "crash_null", "/srv/shop/app.py", 31, source: ["    # deep\tinside", "    return native_crash(0)"]),
+                python("Flask.dispatch_request", flask, 880), python("Flask.wsgi_app", flask, 1511),
+                native("_PyEval_Vector", libpython),
                 swift(
                     "GraniteWSGI.WSGIApplication.call(_: GraniteExchange.Request, environ: Swift.Dictionary<Swift.String, Swift.Int>) throws -> ()",
                     "GraniteWSGI/WSGIApplication.swift", 88),
-                swift("WorkerCommand.run()", "granite/WorkerCommand.swift", 131), native("partial apply for closure #1", granite, language: "Swift"),
+                swift("WorkerCommand.run()", "granite/WorkerCommand.swift", 131),
+                native("partial apply for closure #1", granite, language: "Swift"),
                 native("start_thread", libc, offset: 0x891f5), native("__clone3", libc, offset: 0x10989c),
             ])
         crashed.holdsGIL = true
         report.threads =
-            [crashed] + (0..<8).map { thread(4716 + $0, "pool-\($0)", state: "idle", [native("epoll_wait", libc, offset: 0x10a2b0)]) }
-            + (0..<2).map { thread(4730 + $0, "python-\($0 + 2)", state: "waiting for the GIL", [native("take_gil", libpython, offset: 0x1)]) }
-            + [thread(4711, "granite", state: "event loop", [swift("EventLoop.turn()", "GraniteHTTP/EventLoop.swift", 93)])]
+            [crashed]
+            + (0..<8).map {
+                thread(4716 + $0, "pool-\($0)", state: "idle", [native("epoll_wait", libc, offset: 0x10a2b0)])
+            }
+            + (0..<2).map {
+                thread(
+                    4730 + $0, "python-\($0 + 2)", state: "waiting for the GIL",
+                    [native("take_gil", libpython, offset: 0x1)])
+            }
+            + [
+                thread(
+                    4711, "granite", state: "event loop", [swift("EventLoop.turn()", "GraniteHTTP/EventLoop.swift", 93)]
+                )
+            ]
         report.modules = [libc, libffi, ctypes].map {
             var module = ModuleInfo()
             module.path = $0
@@ -124,27 +153,35 @@ enum Sample {
             4801, "recursion", crashed: true,
             [
                 native("ffi_call_unix64", libffi, offset: 0x7e2e), native("_PyEval_EvalFrameDefault", libpython),
-                python("descend", "/srv/shop/app.py", 70, source: ["def descend(depth):", "    return descend(depth + 1)"]),
-                native("closure_fcn", ctypes, offset: 0x9d20), python("Thread.run", "/usr/lib/python3.11/threading.py", 975),
+                python(
+                    "descend", "/srv/shop/app.py", 70, source: ["def descend(depth):", "    return descend(depth + 1)"]),
+                native("closure_fcn", ctypes, offset: 0x9d20),
+                python("Thread.run", "/usr/lib/python3.11/threading.py", 975),
                 native("thread_run", libpython), native("start_thread", libc),
             ])
         crashed.folded = ThreadReport.FoldedCycle(start: 0, length: 4, repeats: 4091)
         report.threads = [crashed]
         report.diagnosis = Diagnosis(
-            category: .stackOverflow, confidence: .certain, evidence: ["si_addr 0x7f12deadbeef is in the guard page of thread 4801"])
+            category: .stackOverflow, confidence: .certain,
+            evidence: ["si_addr 0x7f12deadbeef is in the guard page of thread 4801"])
         return report
     }
 
     static func abort() -> CrashReport {
         var report = died(of: "SIGABRT", worker(.signal, reason: "abort was called: free(): invalid pointer"))
-        report.diagnosis = Diagnosis(category: .heapCorruption, confidence: .certain, evidence: ["__abort_msg \"free(): invalid pointer\""])
+        report.diagnosis = Diagnosis(
+            category: .heapCorruption, confidence: .certain, evidence: ["__abort_msg \"free(): invalid pointer\""])
         report.threads = [
             thread(
                 4715, "python-1", crashed: true,
                 [
                     native("__pthread_kill_implementation", libc, file: "./nptl/pthread_kill.c", line: 44),
-                    native("raise", libc, file: "../sysdeps/posix/raise.c", line: 26), native("abort", libc, file: "./stdlib/abort.c", line: 79),
-                    native("malloc_printerr", libc), native("std::vector<int, std::allocator<int> >::~vector()", "/srv/shop/_fast.so", offset: 0x1120, language: "C++"),
+                    native("raise", libc, file: "../sysdeps/posix/raise.c", line: 26),
+                    native("abort", libc, file: "./stdlib/abort.c", line: 79),
+                    native("malloc_printerr", libc),
+                    native(
+                        "std::vector<int, std::allocator<int> >::~vector()", "/srv/shop/_fast.so", offset: 0x1120,
+                        language: "C++"),
                     native(nil, "/srv/shop/_fast.so", offset: 0x1200),
                 ])
         ]
@@ -153,11 +190,15 @@ enum Sample {
     }
 
     static func unraisable() -> CrashReport {
-        var report = worker(.unraisable, reason: "Connection.__del__ raised RuntimeError on a thread that does not own the object.")
+        var report = worker(
+            .unraisable, reason: "Connection.__del__ raised RuntimeError on a thread that does not own the object.")
         report.request = request("/drop")
         var janitor = thread(
             4799, "janitor", crashed: true,
-            [native("gc_collect_main", libpython, file: "Modules/gcmodule.c", line: 1281), python("collect", "/srv/shop/app.py", 112, source: ["    gc.collect()"])])
+            [
+                native("gc_collect_main", libpython, file: "Modules/gcmodule.c", line: 1281),
+                python("collect", "/srv/shop/app.py", 112, source: ["    gc.collect()"]),
+            ])
         janitor.holdsGIL = true
         report.threads = [janitor]
         report.dropSite = DropSite()
@@ -167,16 +208,24 @@ enum Sample {
     }
 
     static func dropSite() -> CrashReport {
-        var report = worker(.dropSite, reason: "Session belongs to thread \"main\" but was released on thread \"pool-3\".")
+        var report = worker(
+            .dropSite, reason: "Session belongs to thread \"main\" but was released on thread \"pool-3\".")
         report.threads = [
-            thread(4719, "pool-3", crashed: true, [swift("ThreadBound.deinit", "GraniteCapture/ThreadBound.swift", 51), swift("Job.finish()", "App/Job.swift", 20)])
+            thread(
+                4719, "pool-3", crashed: true,
+                [
+                    swift("ThreadBound.deinit", "GraniteCapture/ThreadBound.swift", 51),
+                    swift("Job.finish()", "App/Job.swift", 20),
+                ])
         ]
         report.dropSite = DropSite()
         report.dropSite?.subject = "Session"
         report.dropSite?.ownerTid = 4711
         report.dropSite?.ownerName = "main"
         report.dropSite?.created = "2026-11-24T13:40:11.900Z"
-        report.dropSite?.creationFrames = [swift("Session.init()", "App/Session.swift", 9), swift("main", "App/Main.swift", 3)]
+        report.dropSite?.creationFrames = [
+            swift("Session.init()", "App/Session.swift", 9), swift("main", "App/Main.swift", 3),
+        ]
         return report
     }
 }

@@ -47,7 +47,9 @@ struct DecodingTests {
 
     @Test func aReportCutAnywhereIsRefusedAndNeverTraps() {
         let bytes = FullReport.make().encoded()
-        for length in bytes.indices { #expect(throws: (any Error).self) { try CrashReport.decode(Array(bytes[..<length])) } }
+        for length in bytes.indices {
+            #expect(throws: (any Error).self) { try CrashReport.decode(Array(bytes[..<length])) }
+        }
     }
 
     @Test func aNumberThatJSONCannotWriteCostsOnlyTheRest() throws {

@@ -6,14 +6,16 @@ import TestSupport
 import Testing
 
 struct SchemaTests {
-    static let schemaFile = BuildProducts.checkout.appendingPathComponent("Sources/GraniteReport/granite.crash.1.schema.json")
+    static let schemaFile = BuildProducts.checkout.appendingPathComponent(
+        "Sources/GraniteReport/granite.crash.1.schema.json")
 
     @Test func theFullReportSetsEveryFieldOfEveryType() {
         #expect(FullReport.unset(in: FullReport.make()) == [])
     }
 
     @Test func everyEncodedFieldIsDescribedAndEveryDescribedFieldIsEncoded() throws {
-        let schema = try #require(JSONSerialization.jsonObject(with: Data(contentsOf: Self.schemaFile)) as? [String: Any])
+        let schema = try #require(
+            JSONSerialization.jsonObject(with: Data(contentsOf: Self.schemaFile)) as? [String: Any])
         let report = try JSONSerialization.jsonObject(with: Data(FullReport.make().encoded()))
         var walk = SchemaWalk(root: schema)
         walk.compare(report, with: schema, at: "report")
@@ -28,7 +30,9 @@ struct SchemaTests {
         #expect(!text.contains("additionalProperties"))
     }
 
-    @Test(.enabled(if: PythonValidator.found != nil, "python3 with jsonschema is missing: run Tests/run"), .timeLimit(.minutes(1)))
+    @Test(
+        .enabled(if: PythonValidator.found != nil, "python3 with jsonschema is missing: run Tests/run"),
+        .timeLimit(.minutes(1)))
     func aRealValidatorAcceptsReportsAndRefusesWrongOnes() async throws {
         let folder = try TemporaryDirectory()
         var unknown = String(decoding: CrashReport(id: FullReport.make().id).encoded(), as: UTF8.self)
@@ -37,7 +41,10 @@ struct SchemaTests {
             ("full", String(decoding: FullReport.make().encoded(), as: UTF8.self)),
             ("empty", String(decoding: CrashReport(id: FullReport.make().id).encoded(), as: UTF8.self)),
             ("unknown", unknown),
-            ("wrong-address", #"{"id":"01JDF3T8Q2M4V6X8ZB0D2F4H6K","schema":"granite.crash/1","signal":{"address":"0x7F"}}"#),
+            (
+                "wrong-address",
+                #"{"id":"01JDF3T8Q2M4V6X8ZB0D2F4H6K","schema":"granite.crash/1","signal":{"address":"0x7F"}}"#
+            ),
             ("no-id", #"{"schema":"granite.crash/1"}"#),
             ("wrong-type", #"{"id":"01JDF3T8Q2M4V6X8ZB0D2F4H6K","schema":"granite.crash/1","threads":{"1":{}}}"#),
         ]
@@ -63,13 +70,17 @@ struct SchemaTests {
 enum PythonValidator {
     static let found: URL? = {
         let environment = Foundation.ProcessInfo.processInfo.environment
-        let candidates = [environment["GRANITE_TEST_PYTHON"]] + (environment["PATH"] ?? "").split(separator: ":").map { "\($0)/python3" }
+        let candidates =
+            [environment["GRANITE_TEST_PYTHON"]]
+            + (environment["PATH"] ?? "").split(separator: ":").map { "\($0)/python3" }
         return candidates.compactMap { $0 }.map { URL(fileURLWithPath: $0) }.first { python in
             let process = Process()
             process.executableURL = python
             process.arguments = ["-c", "from jsonschema import Draft202012Validator"]
             process.standardError = FileHandle.nullDevice
-            guard FileManager.default.isExecutableFile(atPath: python.path), (try? process.run()) != nil else { return false }
+            guard FileManager.default.isExecutableFile(atPath: python.path), (try? process.run()) != nil else {
+                return false
+            }
             process.waitUntilExit()
             return process.terminationStatus == 0
         }
@@ -108,17 +119,23 @@ private struct SchemaWalk {
                 }
                 let description = property["description"] ?? resolved(property)["description"]
                 if (description as? String ?? "").isEmpty { complaints.append("\(path).\(name) is not described") }
-                if property["$ref"] == nil && property["type"] == nil { complaints.append("\(path).\(name) has no type") }
+                if property["$ref"] == nil && property["type"] == nil {
+                    complaints.append("\(path).\(name) has no type")
+                }
                 compare(inner, with: property, at: "\(path).\(name)")
             }
-            for name in properties.keys.sorted() where object[name] == nil { complaints.append("\(path).\(name) is never encoded") }
+            for name in properties.keys.sorted() where object[name] == nil {
+                complaints.append("\(path).\(name) is never encoded")
+            }
         } else if let array = value as? [Any] {
             for element in array { compare(element, with: target["items"] as? [String: Any] ?? [:], at: path + "[]") }
         }
     }
 
     private func resolved(_ schema: [String: Any]) -> [String: Any] {
-        guard let reference = schema["$ref"] as? String, let name = reference.split(separator: "/").last else { return schema }
+        guard let reference = schema["$ref"] as? String, let name = reference.split(separator: "/").last else {
+            return schema
+        }
         return (root["$defs"] as? [String: [String: Any]])?[String(name)] ?? [:]
     }
 }

@@ -2,9 +2,10 @@
 
 import Foundation
 import GraniteReport
-@testable import GraniteStore
 import TestSupport
 import Testing
+
+@testable import GraniteStore
 
 struct ReportStoreTests {
     let folder: TemporaryDirectory
@@ -17,7 +18,8 @@ struct ReportStoreTests {
 
     static func report(_ number: UInt64, minute: Int = 0, fingerprint: String? = nil) -> CrashReport {
         var report = CrashReport(id: ULID.make(milliseconds: 1_700_000_000_000, randomHigh: 0, randomLow: number))
-        report.time = "2024-01-01T09:\(minute < 10 ? "0" : "")\(minute).00.000Z".replacingOccurrences(of: ".00.", with: ":00.")
+        report.time = "2024-01-01T09:\(minute < 10 ? "0" : "")\(minute).00.000Z".replacingOccurrences(
+            of: ".00.", with: ":00.")
         report.kind = .signal
         report.reason = "number \(number)"
         report.worker = WorkerInfo()
@@ -39,7 +41,10 @@ struct ReportStoreTests {
             try FileManager.default.attributesOfItem(atPath: $0)[.posixPermissions] as? Int
         }
         #expect(modes == [0o600, 0o700, 0o700])
-        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.file("state/crashes").path) == ["\(report.id).json"])
+        #expect(
+            try FileManager.default.contentsOfDirectory(atPath: folder.file("state/crashes").path) == [
+                "\(report.id).json"
+            ])
     }
 
     @Test func savingAgainReplaces() throws {
@@ -52,7 +57,9 @@ struct ReportStoreTests {
     }
 
     @Test func theListIsByTimeOfCrashNewestFirst() throws {
-        for (number, minute) in [(1, 30), (2, 50), (3, 10)] { try store.save(Self.report(UInt64(number), minute: minute)) }
+        for (number, minute) in [(1, 30), (2, 50), (3, 10)] {
+            try store.save(Self.report(UInt64(number), minute: minute))
+        }
         let list = try store.list()
         #expect(list.map(\.report.reason) == ["number 2", "number 1", "number 3"])
         #expect(list.first?.report.worker?.slot == 2)
@@ -76,7 +83,8 @@ struct ReportStoreTests {
         try store.save(Self.report(1))
         let bytes = Self.report(2).encoded()
         let ids = (2...6).map { Self.report($0).id }
-        try folder.write(String(decoding: bytes.prefix(bytes.count / 2), as: UTF8.self), to: "state/crashes/\(ids[0]).json")
+        try folder.write(
+            String(decoding: bytes.prefix(bytes.count / 2), as: UTF8.self), to: "state/crashes/\(ids[0]).json")
         try folder.write("", to: "state/crashes/\(ids[1]).json")
         symlink("/etc/passwd", folder.file("state/crashes/\(ids[2]).json").path)
         mkfifo(folder.file("state/crashes/\(ids[3]).json").path, 0o600)
@@ -102,7 +110,8 @@ struct ReportStoreTests {
         #expect(error.description == "2 reports begin with \(one.dropLast()):\n  \(other)\n  \(one)")
         let none = try #require(throws: StoreError.self) { try store.load("7") }
         #expect(none.code == .notFound)
-        #expect(none.description == "No report in \(store.directory.path) begins with 7; `granite-crash list` shows them.")
+        #expect(
+            none.description == "No report in \(store.directory.path) begins with 7; `granite-crash list` shows them.")
     }
 
     @Test(arguments: ["../../etc/passwd", "", "/", "01\u{1B}[2J", "latest", String(repeating: "0", count: 27)])
@@ -152,19 +161,23 @@ struct ReportStoreTests {
     @Test func manyWritersAtOnceLoseNothing() async throws {
         let store = store
         await withTaskGroup(of: Void.self) { group in
-            for number in UInt64(0)..<40 { group.addTask { _ = try? store.save(Self.report(number, minute: Int(number))) } }
+            for number in UInt64(0)..<40 {
+                group.addTask { _ = try? store.save(Self.report(number, minute: Int(number))) }
+            }
         }
         #expect(try store.list().map(\.report.reason) == (0..<40).reversed().map { "number \($0)" })
     }
 }
 
 struct RetentionTests {
-    @Test(arguments: [
-        ([], 0), ([1, 1], 2), ([1, 1, 1, 1], 3), ([60, 30, 30], 2), ([500, 1], 1), ([.max, .max], 1), ([-5, 1], 2),
-    ] as [([Int], Int)])
+    @Test(
+        arguments: [
+            ([], 0), ([1, 1], 2), ([1, 1, 1, 1], 3), ([60, 30, 30], 2), ([500, 1], 1), ([.max, .max], 1), ([-5, 1], 2),
+        ] as [([Int], Int)])
     func keepsTheNewestThatFit(sizes: [Int], kept: Int) throws {
         let folder = try TemporaryDirectory()
-        let store = ReportStore(directory: CrashDirectory(path: folder.url.path), retention: Retention(maxCount: 3, maxTotalBytes: 100))
+        let store = ReportStore(
+            directory: CrashDirectory(path: folder.url.path), retention: Retention(maxCount: 3, maxTotalBytes: 100))
         #expect(store.retention.kept(sizes: sizes) == kept)
     }
 }
