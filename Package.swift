@@ -64,6 +64,7 @@ let floor3: [Target] = [
         dependencies: [
             "CLinux", "CElfutils", "CGraniteCapture", "GraniteReport", "GraniteCrashChannel", "GraniteSymbols", "GraniteStore",
         ],
+        exclude: ["Python/generate-layouts"],
         swiftSettings: swift),
 ]
 
@@ -86,6 +87,8 @@ let tests: [Target] = [
     .target(name: "CCrashProbe", path: "Tests/CCrashProbe"),
     .executableTarget(
         name: "CrashProbe", dependencies: ["GraniteCapture", "CGraniteCapture", "CCrashProbe"], path: "Tests/CrashProbe", swiftSettings: swift),
+    .executableTarget(
+        name: "SymbolBenchmark", dependencies: ["GraniteSymbols"], path: "Tests/Benchmarks/SymbolBenchmark", swiftSettings: swift),
     .executableTarget(
         name: "FakeWorker", dependencies: ["GraniteSupervisor", "GraniteCrashChannel", "GraniteReport", "CLinux"], path: "Tests/FakeWorker",
         swiftSettings: swift),
@@ -119,7 +122,7 @@ let tests: [Target] = [
         name: "GraniteCollectorTests",
         dependencies: [
             "GraniteCollector", "GraniteCrashChannel", "GraniteReport", "GraniteStore", "GraniteSymbols", "CGraniteCapture", "CLinux", "TestSupport", "CrashProbe",
-        ], swiftSettings: swift),
+        ], exclude: ["PythonFixtures"], swiftSettings: swift),
     .testTarget(
         name: "EndToEndTests", dependencies: ["GraniteReport", "GraniteStore", "TestSupport", "granite", "granite-crash", "CrashProbe"],
         exclude: ["Fixtures"], swiftSettings: swift),

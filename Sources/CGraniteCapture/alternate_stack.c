@@ -1,5 +1,5 @@
-// Every thread gets an alternate signal stack, by interposing pthread_create: a stack overflow leaves no room for a handler
-// on the overflowed stack, and the C library gives no thread another one. Nothing here runs after a crash.
+// Every thread gets an alternate signal stack, by interposing pthread_create: a stack overflow leaves no room for a
+// handler on the overflowed stack, and the C library gives no thread another one. Nothing here runs after a crash.
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -30,8 +30,8 @@ static pthread_key_t key;
 static pthread_once_t key_once = PTHREAD_ONCE_INIT;
 static bool key_made;
 
-/// Call before any crash. Other destructors of the thread still run code that may overflow: leave in a late round of the
-/// PTHREAD_DESTRUCTOR_ITERATIONS that POSIX grants (pthread_key_create(3)).
+/// Call before any crash. Other destructors of the thread still run code that may overflow: leave in a late round of
+/// the PTHREAD_DESTRUCTOR_ITERATIONS that POSIX grants (pthread_key_create(3)).
 static void release(void *value) {
     struct alternate_stack *stack = value;
     if (++stack->destructor_rounds < 3 && pthread_setspecific(key, stack) == 0) return;
@@ -40,6 +40,7 @@ static void release(void *value) {
     munmap(stack->mapping, stack->mapping_size);
 }
 
+/// Call before any crash.
 static void make_key(void) { key_made = pthread_key_create(&key, release) == 0; }
 
 /// Call before any crash. mmap and not malloc: the thread that ends may do so while the heap is broken.
@@ -70,8 +71,8 @@ int granite_alternate_stack_install(void) {
     return stack ? enter_stack(stack) : ENOMEM;
 }
 
-/// The first function of every thread.
-static void *run_thread(void *value) {
+/// The first function of every thread; it is in all their stacks. Call before any crash.
+static void *granite_run_thread(void *value) {
     struct alternate_stack *stack = value;
     granite_frame_pointers_begin(__builtin_frame_address(0));
     if (enter_stack(stack) == 0) pthread_setspecific(key, stack);
@@ -95,7 +96,7 @@ __attribute__((visibility("default"))) int pthread_create(pthread_t *thread, con
     if (!stack) return create(thread, attributes, start, argument);
     stack->start = start;
     stack->argument = argument;
-    int error = create(thread, attributes, run_thread, stack);
+    int error = create(thread, attributes, granite_run_thread, stack);
     if (error != 0) munmap(stack->mapping, stack->mapping_size);
     return error;
 }

@@ -39,7 +39,8 @@ static inline uint32_t granite_arch_trap_number(const ucontext_t *context) {
     return 0;
 }
 
-/// Async-signal-safe. The exception syndrome lies in an extension record of the signal frame (<asm/sigcontext.h>, esr_context).
+/// Async-signal-safe. The exception syndrome lies in an extension record of the signal frame (<asm/sigcontext.h>,
+/// esr_context).
 static inline uint64_t granite_arch_error_code(const ucontext_t *context) {
     enum { esr_magic = 0x45535201 };
     struct record {

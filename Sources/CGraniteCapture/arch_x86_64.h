@@ -13,7 +13,8 @@
 /// System V psABI for x86-64, figure 3.36: rax rdx rcx rbx rsi rdi rbp rsp r8..r15, then the return address column.
 enum { GRANITE_ARCH_REGISTERS = 17, GRANITE_ARCH_STACK_POINTER = 7, GRANITE_ARCH_PROGRAM_COUNTER = 16 };
 
-/// int3 leaves rip behind the instruction, so running it again does not trap again (Intel SDM vol. 3, 6.15: trap class).
+/// int3 leaves rip behind the instruction, so running it again does not trap again (Intel SDM vol. 3, 6.15: trap
+/// class).
 enum { GRANITE_ARCH_TRAP_REPEATS = false };
 
 /// Bytes below the stack pointer that a leaf function may use (psABI, red zone).

@@ -1,5 +1,5 @@
-// The drop-site road: the same capture, made by a healthy thread, after which all threads go on. It uses nothing that a handler
-// may not use, because the thread that calls it may hold any lock.
+// The drop-site road: the same capture, made by a healthy thread, after which all threads go on. It uses nothing that a
+// handler may not use, because the thread that calls it may hold any lock.
 
 #define _GNU_SOURCE
 #include <errno.h>
@@ -18,7 +18,8 @@ static bool count_only(void) {
     return false;
 }
 
-/// Async-signal-safe. A token bucket; the caller holds the gate. A program that drops in a loop must still make progress.
+/// Async-signal-safe. A token bucket; the caller holds the gate. A program that drops in a loop must still make
+/// progress.
 static bool take_token(uint64_t now_ns) {
     if (granite_core.tokens_updated_ns == 0) {
         granite_core.tokens = burst;
@@ -40,8 +41,9 @@ static void store_text(char *field, size_t capacity, const char *text) {
 }
 
 /// Async-signal-safe but for the wait; not for signal handlers, see the header.
-bool granite_capture_now(uint32_t kind, const char *subject, const char *message, uint32_t owner_tid, const char *owner_name,
-                         uint64_t created_ns, const uint64_t *creation_frames, uint32_t creation_frame_count) {
+bool granite_capture_now(uint32_t kind, const char *subject, const char *message, uint32_t owner_tid,
+                         const char *owner_name, uint64_t created_ns, const uint64_t *creation_frames,
+                         uint32_t creation_frame_count) {
     if (!granite_core.installed) return count_only();
     int saved_errno = errno;
     uint64_t entered_ns = granite_clock_ns(CLOCK_MONOTONIC);
@@ -49,7 +51,8 @@ bool granite_capture_now(uint32_t kind, const char *subject, const char *message
     sigset_t handler_mask;
     sigset_t own_mask;
     granite_fill_handler_mask(&handler_mask);
-    granite_change_mask(SIG_BLOCK, &handler_mask, &own_mask);  // no handler may run on this thread while it holds the gate
+    // No handler may run on this thread while it holds the gate.
+    granite_change_mask(SIG_BLOCK, &handler_mask, &own_mask);
 
     uint32_t owner = 0;
     bool claimed =

@@ -1,8 +1,9 @@
 // The state of the capture core and what its files offer each other. Not for other modules.
 //
-// A file is either reachable from a signal handler (core, handler, park, walk, mappings, snapshot, memory_server, modules,
-// frame_pointers, capture_now) or only called before a crash (install, alternate_stack, signal_mask, walk_load, modules_load,
-// fork). Tests/GraniteCaptureTests checks the undefined symbols of the first kind against a list.
+// A file is either reachable from a signal handler (core, handler, park, walk, mappings, snapshot, memory_server,
+// modules, frame_pointers, capture_now) or only called before a crash (install, alternate_stack, signal_mask,
+// walk_load, modules_load, fork). Tests/GraniteCaptureTests checks the undefined symbols of the first kind against a
+// list.
 
 #ifndef GRANITE_CORE_H
 #define GRANITE_CORE_H
@@ -19,7 +20,8 @@
 
 #pragma GCC visibility push(hidden)
 
-/// Everything a handler needs. Lives in .bss, not in the page, so that a broken page cannot keep the process from dying.
+/// Everything a handler needs. Lives in .bss, not in the page, so that a broken page cannot keep the process from
+/// dying.
 struct granite_core {
     bool installed;
     struct granite_crash_page *page;
@@ -34,10 +36,10 @@ struct granite_core {
     size_t stack_bytes;
     size_t crashed_stack_bytes;
 
-    uint32_t gate;     ///< thread id of the capturing thread, 0 = free
-    uint32_t parking;  ///< futex: sequence of the capture that holds its threads, 0 = threads may go
-    uint32_t parked;   ///< futex: threads that stored their registers
-    uint32_t expected; ///< threads that were asked to
+    uint32_t gate;      ///< thread id of the capturing thread, 0 = free
+    uint32_t parking;   ///< futex: sequence of the capture that holds its threads, 0 = threads may go
+    uint32_t parked;    ///< futex: threads that stored their registers
+    uint32_t expected;  ///< threads that were asked to
     bool profile_handler_installed;
     struct sigaction previous_profile_action;
 
@@ -69,8 +71,8 @@ void granite_capture_publish(uint32_t stage);
 /// The signals that kill, and for which the handler is installed.
 enum { granite_fatal_signal_count = 7 };
 extern const int granite_fatal_signals[granite_fatal_signal_count];
-/// Async-signal-safe. All signals but those that a fault raises in the thread itself: a fault while its signal is blocked
-/// kills at once (sigaction(2)).
+/// Async-signal-safe. All signals but those that a fault raises in the thread itself: a fault while its signal is
+/// blocked kills at once (sigaction(2)).
 void granite_fill_handler_mask(sigset_t *mask);
 
 // park.c
@@ -80,8 +82,8 @@ void granite_handle_park(int signal, siginfo_t *information, void *context);
 void granite_park_all(void);
 /// Async-signal-safe. Lets the parked threads go: the drop-site road.
 void granite_park_release(void);
-/// Async-signal-safe. For a thread that faults while another one captures: stores its registers for that capture, waits.
-/// Returns when that capture let its threads go.
+/// Async-signal-safe. For a thread that faults while another one captures: stores its registers for that capture,
+/// waits. Returns when that capture let its threads go.
 void granite_park_faulted(const ucontext_t *context);
 
 // walk.c
@@ -103,7 +105,8 @@ struct granite_mapping {
 };
 /// Async-signal-safe. Copies /proc/self/maps into the page and keeps the ranges for the functions below.
 void granite_mappings_read(void);
-/// Async-signal-safe. The mapping that holds `address`; else the first above it, if it starts within `reach` bytes; else NULL.
+/// Async-signal-safe. The mapping that holds `address`; else the first above it, if it starts within `reach` bytes;
+/// else NULL.
 const struct granite_mapping *granite_mapping_at(uint64_t address, uint64_t reach);
 /// Async-signal-safe. The vdso, or NULL.
 const struct granite_mapping *granite_mapping_vdso(void);
@@ -113,7 +116,8 @@ const struct granite_mapping *granite_mapping_vdso(void);
 void granite_snapshot_take(void);
 /// Async-signal-safe. Starts the snapshot area anew.
 void granite_snapshot_reset(void);
-/// Async-signal-safe. Appends bytes of this process to the snapshot area; returns their offset in the memfd and how many.
+/// Async-signal-safe. Appends bytes of this process to the snapshot area; returns their offset in the memfd and how
+/// many.
 uint64_t granite_snapshot_append(const void *bytes, size_t length, size_t *copied);
 
 // memory_server.c

@@ -21,7 +21,8 @@ static void leave_in_child(void) {
     action.sa_handler = SIG_IGN;  // a late park signal must not kill it
     sigaction(granite_core.park_signal, &action, NULL);
     // Memory of its own in the page's place: those who keep the pointer store into nothing.
-    mmap(granite_core.page, sizeof *granite_core.page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+    mmap(granite_core.page, sizeof *granite_core.page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+         -1, 0);
     if (granite_core.memory_socket >= 0) close(granite_core.memory_socket);
     if (granite_core.page_fd >= 0) close(granite_core.page_fd);
     granite_core.memory_socket = -1;

@@ -14,8 +14,9 @@ static __thread uintptr_t stack_top __attribute__((tls_model("initial-exec")));
 /// Async-signal-safe.
 void granite_frame_pointers_begin(const void *top) { stack_top = (uintptr_t)top; }
 
-/// Walks from `frame`, a frame of the calling thread: {caller's frame pointer, return address} on x86_64 (psABI 3.2.2) and aarch64
-/// (AAPCS64 6.4.6). Async-signal-safe: reads only between this frame and the thread's first, which is mapped stack.
+/// Walks from `frame`, a frame of the calling thread: {caller's frame pointer, return address} on x86_64 (psABI 3.2.2)
+/// and aarch64 (AAPCS64 6.4.6). Async-signal-safe: reads only between this frame and the thread's first, which is
+/// mapped stack.
 static inline uint32_t walk(const uintptr_t *frame, uint64_t *frames, uint32_t capacity) {
     uint32_t count = 0;
     while (count < capacity) {

@@ -10,7 +10,8 @@
 #include "core.h"
 #include "system.h"
 
-const int granite_fatal_signals[granite_fatal_signal_count] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS};
+const int granite_fatal_signals[granite_fatal_signal_count] = {SIGSEGV, SIGBUS,  SIGILL, SIGFPE,
+                                                               SIGABRT, SIGTRAP, SIGSYS};
 
 /// Async-signal-safe: sigfillset and sigdelset are in the list of signal-safety(7).
 void granite_fill_handler_mask(sigset_t *mask) {
@@ -54,7 +55,8 @@ static void store_signal(int signal, const siginfo_t *information, const ucontex
     capture->signal_number = signal;
     capture->signal_code = information->si_code;
     capture->signal_errno = information->si_errno;
-    // si_code <= 0: a process sent it, and the union holds the sender (sigaction(2)); above: the kernel did, and it holds the address.
+    // si_code <= 0: a process sent it, and the union holds the sender (sigaction(2)); above: the kernel did, and it
+    // holds the address.
     if (information->si_code <= 0) {
         capture->sender_pid = information->si_pid;
         capture->sender_uid = information->si_uid;
@@ -97,25 +99,30 @@ static void restore_default(int signal) {
     sigaction(signal, &action, NULL);
 }
 
-/// Whether the kernel raises the signal again, with the same siginfo, once the handler returns to the instruction.
+/// Async-signal-safe. Whether the kernel raises the signal again, with the same siginfo, once the handler returns to
+/// the instruction.
 static bool repeats(int signal, const siginfo_t *information) {
     if (information->si_code <= 0) return false;
     switch (signal) {
         case SIGSEGV:
         case SIGBUS:
         case SIGILL:
-        case SIGFPE: return true;
-        case SIGTRAP: return GRANITE_ARCH_TRAP_REPEATS;
-        default: return false;  // SIGSYS of seccomp: the instruction pointer is behind the system call
+        case SIGFPE:
+            return true;
+        case SIGTRAP:
+            return GRANITE_ARCH_TRAP_REPEATS;
+        default:
+            return false;  // SIGSYS of seccomp: the instruction pointer is behind the system call
     }
 }
 
-/// Async-signal-safe. Stage F: with the default action in place, lets the kernel report the signal once the handler returns.
+/// Async-signal-safe. Stage F: with the default action in place, lets the kernel report the signal once the handler
+/// returns.
 static void leave_to_default(int signal, siginfo_t *information) {
     restore_default(signal);
     if (repeats(signal, information)) return;
-    // The original siginfo is queued again, so that a core dump or a tracer sees who sent it. The signal is pending until
-    // the handler returns, unless SA_NODEFER left it open: then the process ends here.
+    // The original siginfo is queued again, so that a core dump or a tracer sees who sent it. The signal is pending
+    // until the handler returns, unless SA_NODEFER left it open: then the process ends here.
     if (granite_queue_signal(granite_core.pid, granite_thread_id(), signal, information) != 0) {
         syscall(SYS_tgkill, granite_core.pid, granite_thread_id(), signal);
     }
@@ -167,7 +174,8 @@ void granite_handle_fatal(int signal, siginfo_t *information, void *pointer) {
     uint32_t me = granite_thread_id();
     for (;;) {
         uint32_t owner = 0;
-        if (__atomic_compare_exchange_n(&granite_core.gate, &owner, me, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) break;
+        if (__atomic_compare_exchange_n(&granite_core.gate, &owner, me, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+            break;
         if (owner == me) {
             if (granite_core.guarded) {
                 granite_core.guarded = false;

@@ -47,7 +47,8 @@ static int map_page(int fd) {
     struct granite_crash_page *page =
         mmap(NULL, sizeof *page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
     if (page == MAP_FAILED) return errno;
-    if (page->magic != GRANITE_PAGE_MAGIC || page->version != GRANITE_PAGE_VERSION || page->header_size != sizeof *page) {
+    if (page->magic != GRANITE_PAGE_MAGIC || page->version != GRANITE_PAGE_VERSION ||
+        page->header_size != sizeof *page) {
         munmap(page, sizeof *page);
         return EPROTO;
     }
@@ -81,6 +82,7 @@ static int install_handlers(void) {
     return 0;
 }
 
+/// Call before any crash. A program that the worker starts must not hold page and socket open.
 static void close_on_exec(int fd) {
     if (fd >= 0) fcntl(fd, F_SETFD, FD_CLOEXEC);
 }
@@ -99,7 +101,8 @@ int granite_capture_install(const struct granite_capture_options *options) {
     granite_core.memory_socket = options->memory_socket;
     granite_core.level = options->level;
     granite_core.park_deadline_ns = (uint64_t)(options->park_deadline_ms ? options->park_deadline_ms : 50) * 1000000;
-    granite_core.serve_deadline_ns = (uint64_t)(options->serve_deadline_ms ? options->serve_deadline_ms : 1000) * 1000000;
+    granite_core.serve_deadline_ns =
+        (uint64_t)(options->serve_deadline_ms ? options->serve_deadline_ms : 1000) * 1000000;
     granite_core.stack_bytes = options->stack_bytes ? options->stack_bytes : 64 << 10;
     granite_core.crashed_stack_bytes = options->crashed_stack_bytes ? options->crashed_stack_bytes : 1 << 20;
     granite_core.page->pid = (uint32_t)granite_core.pid;
@@ -119,7 +122,7 @@ int granite_capture_install(const struct granite_capture_options *options) {
     return install_handlers();
 }
 
-/// Any thread, when the interpreter is initialized.
+/// Async-signal-safe: stores. Any thread, when the interpreter is initialized.
 void granite_capture_set_python(uint64_t runtime_address, uint32_t version_hex) {
     if (!granite_core.page) return;
     granite_core.page->python_version = version_hex;

@@ -1,5 +1,5 @@
-// Reads /proc/self/maps once: its text goes into the page, for the collector may not be allowed to read it; its ranges stay
-// here, so that the copies know where a stack ends.
+// Reads /proc/self/maps once: its text goes into the page, for the collector may not be allowed to read it; its ranges
+// stay here, so that the copies know where a stack ends.
 
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -42,7 +42,8 @@ static void keep_line(const char *line, const char *end) {
     position = parse_hexadecimal(position + 1, end, &mapping->end);
     if (position + 1 >= end || *position != ' ') return;
     mapping->readable = position[1] == 'r';
-    if (end - line > vdso_length && memcmp(end - vdso_length, vdso_name, vdso_length) == 0) vdso_index = (int)mapping_count;
+    if (end - line > vdso_length && memcmp(end - vdso_length, vdso_name, vdso_length) == 0)
+        vdso_index = (int)mapping_count;
     mapping_count++;
 }
 

@@ -1,5 +1,6 @@
-// Stage E: the collector reads this process's memory by messages; no ptrace, no privilege. sendmsg(2) takes the bytes from
-// the address itself: a bad one is EFAULT. One absolute deadline covers the waits for requests and for room to answer.
+// Stage E: the collector reads this process's memory by messages; no ptrace, no privilege. sendmsg(2) takes the bytes
+// from the address itself: a bad one is EFAULT. One absolute deadline covers the waits for requests and for room to
+// answer.
 
 #define _GNU_SOURCE
 #include <errno.h>
@@ -27,7 +28,8 @@ static bool wait_until_ready(short events, uint64_t deadline_ns) {
 }
 
 /// Async-signal-safe: sendmsg (signal-safety(7)). One message of one or two parts. Returns 0 or an errno value.
-static int send_message(const void *head, size_t head_length, const void *body, size_t body_length, uint64_t deadline_ns) {
+static int send_message(const void *head, size_t head_length, const void *body, size_t body_length,
+                        uint64_t deadline_ns) {
     struct iovec parts[2] = {{(void *)head, head_length}, {(void *)body, body_length}};
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = body_length ? 2 : 1};
     for (;;) {
@@ -38,8 +40,8 @@ static int send_message(const void *head, size_t head_length, const void *body, 
     }
 }
 
-/// Async-signal-safe. Answers one read with one message. A message is sent whole or not at all: on EFAULT it is cut at page
-/// borders, from the end, until the readable prefix is found.
+/// Async-signal-safe. Answers one read with one message. A message is sent whole or not at all: on EFAULT it is cut at
+/// page borders, from the end, until the readable prefix is found.
 static int answer_read(const struct granite_memory_request *request, uint64_t deadline_ns) {
     struct granite_memory_reply reply = {.address = request->address};
     uint64_t length = request->length < GRANITE_MEMORY_MAX_READ ? request->length : GRANITE_MEMORY_MAX_READ;
@@ -99,8 +101,13 @@ static enum ending serve(void) {
 /// Async-signal-safe.
 void granite_memory_serve(void) {
     switch (serve()) {
-        case ending_done: break;
-        case ending_absent: granite_core.page->capture.flags |= GRANITE_CAPTURE_COLLECTOR_ABSENT; break;
-        case ending_late: granite_core.page->capture.flags |= GRANITE_CAPTURE_COLLECTOR_TIMEOUT; break;
+        case ending_done:
+            break;
+        case ending_absent:
+            granite_core.page->capture.flags |= GRANITE_CAPTURE_COLLECTOR_ABSENT;
+            break;
+        case ending_late:
+            granite_core.page->capture.flags |= GRANITE_CAPTURE_COLLECTOR_TIMEOUT;
+            break;
     }
 }

@@ -1,12 +1,11 @@
 // Takes the copy of the loaded modules' list that modules.c serves in a handler. Nothing here runs after a crash.
 
 #define _GNU_SOURCE
-#include "modules.h"
-
 #include <dlfcn.h>
 #include <pthread.h>
 
 #include "core.h"
+#include "modules.h"
 
 typedef int (*iterate_function)(granite_module_callback, void *);
 
@@ -24,14 +23,16 @@ int granite_modules_next(granite_module_callback callback, void *data) {
     return function(callback, data);
 }
 
-/// The first module tells the loader's counters (dl_iterate_phdr(3)); stops there unless something changed.
+/// Call before any crash. The first module tells the loader's counters (dl_iterate_phdr(3)); stops there unless
+/// something changed.
 static int keep_module(void *information, size_t size, void *data) {
     (void)size;
     struct granite_module_snapshot *snapshot = data;
     const struct dl_phdr_info *module = information;
     if (snapshot->count == 0) {
         const struct granite_module_snapshot *current = &granite_module_snapshots[granite_module_current & 1];
-        if (current->count != 0 && current->loaded == module->dlpi_adds && current->unloaded == module->dlpi_subs) return 1;
+        if (current->count != 0 && current->loaded == module->dlpi_adds && current->unloaded == module->dlpi_subs)
+            return 1;
         snapshot->loaded = module->dlpi_adds;
         snapshot->unloaded = module->dlpi_subs;
     }

@@ -37,7 +37,8 @@ static int slot_of(uint32_t tid) {
 /// Async-signal-safe. Counts one thread as answered; the capturing thread is woken by the last.
 static void count_answer(void) {
     uint32_t parked = __atomic_add_fetch(&granite_core.parked, 1, __ATOMIC_ACQ_REL);
-    if (parked >= __atomic_load_n(&granite_core.expected, __ATOMIC_ACQUIRE)) granite_futex_rouse(&granite_core.parked, 1);
+    if (parked >= __atomic_load_n(&granite_core.expected, __ATOMIC_ACQUIRE))
+        granite_futex_rouse(&granite_core.parked, 1);
 }
 
 /// Async-signal-safe. Stores the registers of the calling thread in its slot, once.
@@ -85,15 +86,18 @@ void granite_handle_park(int signal, siginfo_t *information, void *context) {
     bool ours = information->si_code == SI_QUEUE && information->si_pid == granite_core.pid;
     // Without room in the queue the kernel delivers the signal, but not its siginfo: it then says user 0 and process 0.
     bool lost = information->si_code == SI_USER && information->si_pid == 0 && sequence != 0;
-    if (lost) ours = is_awaited(granite_thread_id());
-    if (!ours || sequence == 0) {
-        // Late for a capture that is over, or not from us.
-        if (!ours && signal == SIGPROF) pass_on_profile_signal(signal, information, context);
+    uint32_t me = granite_thread_id();
+    if (lost) ours = is_awaited(me);
+    if (!ours) {
+        if (signal == SIGPROF) pass_on_profile_signal(signal, information, context);
+    } else if (sequence == 0 || __atomic_load_n(&granite_core.gate, __ATOMIC_ACQUIRE) == me) {
+        // Late for a capture that is over. The thread that captures may have one pending from a former capture, and
+        // libunwind opens it by sigprocmask: it must not park itself.
     } else {
-        uint32_t me = granite_thread_id();
         // The slot saves the search; a late signal may carry an old one.
         int slot = lost ? no_slot : information->si_value.sival_int;
-        if (slot < 0 || (uint32_t)slot >= slot_count() || granite_core.page->threads[slot].tid != me) slot = slot_of(me);
+        if (slot < 0 || (uint32_t)slot >= slot_count() || granite_core.page->threads[slot].tid != me)
+            slot = slot_of(me);
         if (slot != no_slot) answer(slot, context);
         stay_parked(sequence);
     }
@@ -111,7 +115,8 @@ void granite_park_faulted(const ucontext_t *context) {
             answer(slot, context);
             stay_parked(sequence);
         } else {
-            // The park signal is blocked in the fatal handler: our slot appears when the capturing thread has enumerated us.
+            // The park signal is blocked in the fatal handler: our slot appears when the capturing thread has
+            // enumerated us.
             granite_futex_sleep(&granite_core.parking, sequence, look_again_ns);
         }
     }
@@ -141,8 +146,8 @@ static int ask_to_park(uint32_t tid, int slot, int signal) {
     return granite_queue_signal(granite_core.pid, tid, signal, &information) == 0 ? 0 : errno;
 }
 
-/// Async-signal-safe. The park signal; SIGPROF where the queue of real-time signals is full (EAGAIN, RLIMIT_SIGPENDING):
-/// a signal below 32 is delivered all the same.
+/// Async-signal-safe. The park signal; SIGPROF where the queue of real-time signals is full (EAGAIN,
+/// RLIMIT_SIGPENDING): a signal below 32 is delivered all the same.
 static int ask_by_any_signal(uint32_t tid, int slot) {
     int error = ask_to_park(tid, slot, granite_core.park_signal);
     if (error != EAGAIN) return error;
@@ -178,7 +183,7 @@ static void add_thread(uint32_t tid) {
     if (ask_by_any_signal(tid, (int)slot) != 0) refuse(slot);
 }
 
-/// The thread id that a name in /proc/self/task spells, or 0.
+/// Async-signal-safe. The thread id that a name in /proc/self/task spells, or 0.
 static uint32_t thread_id_of(const char *name) {
     uint32_t tid = 0;
     for (; *name >= '0' && *name <= '9'; name++) tid = tid * 10 + (uint32_t)(*name - '0');
@@ -213,7 +218,8 @@ static bool wait_for_answers(uint64_t deadline_ns) {
     }
 }
 
-/// Async-signal-safe. Threads that block real-time signals (past our wrappers) often leave SIGPROF open: libdispatch does.
+/// Async-signal-safe. Threads that block real-time signals (past our wrappers) often leave SIGPROF open: libdispatch
+/// does.
 static void ask_stragglers(void) {
     install_profile_handler();
     uint32_t count = slot_count();
@@ -225,18 +231,20 @@ static void ask_stragglers(void) {
 }
 
 /// Async-signal-safe: open, read, close. Every thread's name, parked or not.
-static void read_names(int tasks) {
+static void read_names(void) {
+    static const char prefix[] = "/proc/self/task/";
     uint32_t count = slot_count();
     for (uint32_t slot = 0; slot < count; slot++) {
         struct granite_thread *thread = &granite_core.page->threads[slot];
-        char path[24];
+        char path[48];
         char digits[12];
         int used = 0;
-        int length = 0;
+        int length = sizeof prefix - 1;
+        memcpy(path, prefix, sizeof prefix);
         for (uint32_t tid = thread->tid; tid != 0; tid /= 10) digits[used++] = (char)('0' + tid % 10);
         while (used > 0) path[length++] = digits[--used];
         memcpy(path + length, "/comm", sizeof "/comm");
-        int file = openat(tasks, path, O_RDONLY | O_CLOEXEC);
+        int file = open(path, O_RDONLY | O_CLOEXEC);
         if (file < 0) continue;
         ssize_t size = read(file, thread->name, sizeof thread->name);
         close(file);
@@ -282,8 +290,8 @@ void granite_park_all(void) {
         if (granite_clock_ns(CLOCK_MONOTONIC) >= deadline_ns) break;
     }
     if (!all) capture->flags |= GRANITE_CAPTURE_PARK_TIMED_OUT;
-    read_names(tasks);
-    close(tasks);
+    close(tasks);  // first: it may have been the last free descriptor
+    read_names();
 
     uint32_t count = slot_count();
     for (uint32_t slot = 1; slot < count; slot++) {

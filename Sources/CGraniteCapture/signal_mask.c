@@ -1,5 +1,6 @@
-// Keeps the park signal open in every thread, by interposing pthread_sigmask and sigprocmask: libdispatch and Swift's task
-// threads block every real-time signal. Nothing here is called after a crash (the core uses the system call itself).
+// Keeps the park signal open in every thread, by interposing pthread_sigmask and sigprocmask: libdispatch and Swift's
+// task threads block every real-time signal. Nothing here is called after a crash (the core uses the system call
+// itself).
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -10,7 +11,7 @@
 
 typedef int (*mask_function)(int, const sigset_t *, sigset_t *);
 
-/// The set without the park signal, in `copy`; the set itself where nothing has to change.
+/// Async-signal-safe. The set without the park signal, in `copy`; the set itself where nothing has to change.
 static const sigset_t *without_park_signal(int how, const sigset_t *set, sigset_t *copy) {
     if (!set || how == SIG_UNBLOCK || !granite_core.installed) return set;
     *copy = *set;

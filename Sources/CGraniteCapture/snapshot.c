@@ -69,7 +69,8 @@ static void copy_stack(uint64_t stack_pointer, uint64_t limit) {
     uint64_t start = (stack_pointer - GRANITE_ARCH_RED_ZONE) & ~(uint64_t)7;
     const struct granite_mapping *mapping = granite_mapping_at(start, guard_reach);
     if (!mapping) {
-        copy_segment(start, limit, GRANITE_SEGMENT_STACK);  // without maps, or a wild pointer: as far as the kernel reads
+        copy_segment(start, limit,
+                     GRANITE_SEGMENT_STACK);  // without maps, or a wild pointer: as far as the kernel reads
         return;
     }
     if (start < mapping->start) start = mapping->start;  // the pointer lies in the guard page: a stack overflow
@@ -106,7 +107,8 @@ void granite_snapshot_take(void) {
     const struct granite_mapping *vdso = granite_mapping_vdso();
     if (vdso) copy_segment(vdso->start, vdso->end - vdso->start, GRANITE_SEGMENT_VDSO);
     copy_stack(crashed->registers[GRANITE_ARCH_STACK_POINTER], granite_core.crashed_stack_bytes);
-    copy_around(crashed->registers[GRANITE_ARCH_PROGRAM_COUNTER], code_bytes_around, code_bytes_around, GRANITE_SEGMENT_CODE);
+    copy_around(crashed->registers[GRANITE_ARCH_PROGRAM_COUNTER], code_bytes_around, code_bytes_around,
+                GRANITE_SEGMENT_CODE);
     if (granite_core.level >= GRANITE_LEVEL_FULL) copy_near_registers(crashed);
     uint32_t count = page->capture.thread_count;
     for (uint32_t i = 1; i < count && i < GRANITE_MAX_THREADS; i++) {

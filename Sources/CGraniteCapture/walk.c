@@ -1,5 +1,5 @@
-// Stage C: the handler's own walk of the crashed thread, a second opinion beside the collector's. Instruction pointers only.
-// libunwind may meet a broken stack: a fault in it comes back to the guard (see granite_handle_fatal).
+// Stage C: the handler's own walk of the crashed thread, a second opinion beside the collector's. Instruction pointers
+// only. libunwind may meet a broken stack: a fault in it comes back to the guard (see granite_handle_fatal).
 
 #define _GNU_SOURCE
 #define UNW_LOCAL_ONLY

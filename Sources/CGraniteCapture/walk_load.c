@@ -1,5 +1,5 @@
-// Opens libunwind by dlopen, privately: linked, its _Unwind_* functions would take over C++ and Rust exceptions of the whole
-// process. Without it the core works, only stage C stays empty.
+// Opens libunwind by dlopen, privately: linked, its _Unwind_* functions would take over C++ and Rust exceptions of the
+// whole process. Without it the core works, only stage C stays empty.
 
 #define _GNU_SOURCE
 #define UNW_LOCAL_ONLY
@@ -37,8 +37,10 @@ void granite_walk_load(void) {
     };
     int (*set_caching_policy)(void *, int) = (int (*)(void *, int))dlsym(library, SYMBOL(unw_set_caching_policy));
     void **address_space = (void **)dlsym(library, SYMBOL(unw_local_addr_space));
-    if (!unwinder.initialize || !unwinder.step || !unwinder.get_register || !set_caching_policy || !address_space) return;
-    // The shared cache has a lock that a parked thread may hold, the one per thread would be allocated at first use: no cache.
+    if (!unwinder.initialize || !unwinder.step || !unwinder.get_register || !set_caching_policy || !address_space)
+        return;
+    // The shared cache has a lock that a parked thread may hold, the one per thread would be allocated at first use: no
+    // cache.
     set_caching_policy(*address_space, UNW_CACHE_NONE);
     granite_unwinder = unwinder;
     warm_up();

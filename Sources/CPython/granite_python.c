@@ -37,7 +37,7 @@ enum granite_python_load_result granite_python_load(const char *path, char *text
     // PyExc_… are variables that the dynamic linker has already pointed at the static classes.
 #define X(name)                                                                    \
     LOOK_UP(exception_##name, "PyExc_" #name)                                      \
-    if (granite_python.exception_##name) granite_python.exception_##name = *(PyObject **)granite_python.exception_##name;
+    if (!missing) granite_python.exception_##name = *(PyObject **)granite_python.exception_##name;
     GRANITE_PYTHON_EXCEPTIONS(X)
 #undef X
     LOOK_UP(runtime, "_PyRuntime")

@@ -4,7 +4,8 @@
 public enum BacktraceLevel: UInt32, Sendable, CaseIterable, CustomStringConvertible {
     /// Nothing but the exit: no handler is installed.
     case off = 0
-    /// The crashed thread, application frames first. All stacks are captured all the same; the collector decides what to show.
+    /// The crashed thread, application frames first. All stacks are captured all the same; the collector decides what
+    /// to show.
     case short = 1
     /// Every thread, every frame, registers, modules, memory near the registers.
     case full = 2
@@ -24,6 +25,7 @@ public enum BacktraceLevel: UInt32, Sendable, CaseIterable, CustomStringConverti
         self = environmentValue.flatMap(BacktraceLevel.init(parsing:)) ?? .short
     }
 
+    /// The name that the environment variable uses.
     public var description: String {
         switch self {
         case .off: "off"

@@ -5,8 +5,8 @@ import Glibc
 import Synchronization
 
 extension Capture {
-    /// Leaves a breadcrumb. Any thread; no system call but the thread's first. Two threads that lap the ring at once may garble one entry,
-    /// never more.
+    /// Leaves a breadcrumb. Any thread; no system call but the thread's first. Two threads that lap the ring at once
+    /// may garble one entry, never more.
     ///
     /// - Parameters:
     ///   - category: a word, e.g. "worker"; cut to 23 bytes.

@@ -1,5 +1,5 @@
-// Notes the request that each application thread serves in the crash page. On the hot path of every request: a few stores,
-// no system call, no allocation.
+// Notes the request that each application thread serves in the crash page. On the hot path of every request: a few
+// stores, no system call, no allocation.
 
 import CGraniteCapture
 import Glibc
@@ -20,7 +20,8 @@ extension Capture {
     ///   - startedNanoseconds: CLOCK_MONOTONIC.
     @inline(never)
     public static func beginRequest(
-        slot: Int, tid: UInt32, id: UInt64, method: UnsafeRawBufferPointer, target: UnsafeRawBufferPointer, startedNanoseconds: UInt64
+        slot: Int, tid: UInt32, id: UInt64, method: UnsafeRawBufferPointer, target: UnsafeRawBufferPointer,
+        startedNanoseconds: UInt64
     ) {
         guard let request = request(slot) else { return }
         let sequence = beginWriting(request)
@@ -46,10 +47,12 @@ extension Capture {
 
     private static func request(_ slot: Int) -> UnsafeMutablePointer<granite_request>? {
         guard slot >= 0, slot < Int(GRANITE_MAX_REQUESTS), let page = granite_capture_page() else { return nil }
-        return (UnsafeMutableRawPointer(page) + Int(GRANITE_OFFSET_REQUESTS.rawValue)).assumingMemoryBound(to: granite_request.self) + slot
+        return (UnsafeMutableRawPointer(page) + Int(GRANITE_OFFSET_REQUESTS.rawValue)).assumingMemoryBound(
+            to: granite_request.self) + slot
     }
 
-    /// The sequence is odd while the slot is written; readers look at it before and after (a seqlock). The writer is alone.
+    /// The sequence is odd while the slot is written; readers look at it before and after (a seqlock). The writer is
+    /// alone.
     private static func beginWriting(_ request: UnsafeMutablePointer<granite_request>) -> UInt32 {
         let sequence = request.pointee.sequence | 1  // odd already if a longjmp left the last one unfinished
         request.pointee.sequence = sequence

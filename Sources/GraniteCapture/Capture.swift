@@ -23,14 +23,17 @@ public enum Capture {
         /// Copied of the stack of the crashed thread, in bytes.
         public var crashedStackBytes: Int
 
+        /// Options with their defaults; the level is read from the environment if none is given.
         public init(
             pageDescriptor: Int32? = nil, memorySocket: Int32? = nil, level: BacktraceLevel? = nil,
-            parkDeadline: Duration = .milliseconds(50), serveDeadline: Duration = .seconds(1), stackBytes: Int = 64 << 10,
+            parkDeadline: Duration = .milliseconds(50), serveDeadline: Duration = .seconds(1),
+            stackBytes: Int = 64 << 10,
             crashedStackBytes: Int = 1 << 20
         ) {
             self.pageDescriptor = pageDescriptor
             self.memorySocket = memorySocket
-            self.level = level ?? BacktraceLevel(environmentValue: getenv("GRANITE_BACKTRACE").map { String(cString: $0) })
+            self.level =
+                level ?? BacktraceLevel(environmentValue: getenv("GRANITE_BACKTRACE").map { String(cString: $0) })
             self.parkDeadline = parkDeadline
             self.serveDeadline = serveDeadline
             self.stackBytes = stackBytes
@@ -38,8 +41,8 @@ public enum Capture {
         }
     }
 
-    /// Installs the handlers of SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP and SIGSYS, and gives the calling thread and every later
-    /// one an alternate stack. Call once, first thing in main, before other threads run.
+    /// Installs the handlers of SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP and SIGSYS, and gives the calling
+    /// thread and every later one an alternate stack. Call once, first thing in main, before other threads run.
     ///
     /// A child of fork(2) that does not exec is not captured: its handlers are reset and its page is memory of its own.
     public static func install(_ options: Options = Options()) throws(CaptureError) {
@@ -55,7 +58,8 @@ public enum Capture {
         guard error == 0 else { throw CaptureError(errno: error) }
     }
 
-    /// Tells where CPython keeps its state, so that the collector can read Python frames. Call once the interpreter is initialized.
+    /// Tells where CPython keeps its state, so that the collector can read Python frames. Call once the interpreter is
+    /// initialized.
     ///
     /// - Parameters:
     ///   - runtime: the address of `_PyRuntime`.
@@ -64,7 +68,8 @@ public enum Capture {
         granite_capture_set_python(runtime, version)
     }
 
-    /// Takes note of modules that dlopen(3) loaded since the last call. Any thread; cheap if nothing changed: call it about once a second.
+    /// Takes note of modules that dlopen(3) loaded since the last call. Any thread; cheap if nothing changed: call it
+    /// about once a second.
     public static func refreshModules() {
         granite_capture_refresh_modules()
     }
@@ -81,14 +86,14 @@ public enum Capture {
         case dump = 5
     }
 
-    /// Captures all threads now and goes on. Any thread, not a signal handler. Other threads stand still for some milliseconds, and
-    /// some of their system calls (nanosleep, poll, epoll_wait) may end early with EINTR.
+    /// Captures all threads now and goes on. Any thread, not a signal handler. Other threads stand still for some
+    /// milliseconds, and some of their system calls (nanosleep, poll, epoll_wait) may end early with EINTR.
     ///
     /// - Parameters:
     ///   - subject: the value's label or the object's repr; cut to 255 bytes.
     ///   - message: what is wrong; cut to 1023 bytes.
-    /// - Returns: false if the occasion was only counted: capture is off, another capture runs, or there were more than ten in a row and one
-    ///   a second since.
+    /// - Returns: false if the occasion was only counted: capture is off, another capture runs, or there were more than
+    ///   ten in a row and one a second since.
     @discardableResult
     public static func now(_ occasion: Occasion, subject: String, message: String) -> Bool {
         granite_capture_now(occasion.rawValue, subject, message, 0, nil, 0, nil, 0)

@@ -6,8 +6,8 @@ import Glibc
 
 /// A value that only the thread that made it may use and release.
 ///
-/// Use elsewhere throws; the last release elsewhere cannot, so it is captured: a report with the stacks of all threads, and with the
-/// stack at which the value was made. What follows is the ``ThreadBoundPolicy``.
+/// Use elsewhere throws; the last release elsewhere cannot, so it is captured: a report with the stacks of all threads,
+/// and with the stack at which the value was made. What follows is the ``ThreadBoundPolicy``.
 ///
 ///     let cursor = ThreadBound(Cursor(), label: "database cursor")
 ///     try cursor.withValue { $0.fetch() }
@@ -33,7 +33,8 @@ public final class ThreadBound<Value> {
     /// Whether the calling thread is the owner.
     public var isOwnedByCurrentThread: Bool { threadPointer() == owner }
 
-    /// Lends the value to `body`. Throws ``WrongThreadError`` on any other thread than the owner's, after a capture if the policy wants one.
+    /// Lends the value to `body`. Throws ``WrongThreadError`` on any other thread than the owner's, after a capture if
+    /// the policy wants one.
     public func withValue<Result>(_ body: (Value) throws -> Result) throws -> Result {
         guard isOwnedByCurrentThread else { throw reportUse() }
         return try body(value)
@@ -65,15 +66,18 @@ public final class ThreadBound<Value> {
 
 /// A ``ThreadBound`` value was used on a thread that does not own it.
 public struct WrongThreadError: Error, Equatable, CustomStringConvertible {
+    /// The value's label.
     public var label: String
     /// The owner's thread id.
     public var owner: UInt32
 
+    /// A sentence for the log.
     public var description: String {
         "\(label) belongs to thread \(owner) and cannot be used on another thread."
     }
 }
 
-/// pthread_self() as a number: one load, no system call. It may be reused after the owner ended: then a mistake can go unseen.
+/// pthread_self() as a number: one load, no system call. It may be reused after the owner ended: then a mistake can go
+/// unseen.
 @inline(__always)
 private func threadPointer() -> UInt { UInt(pthread_self()) }

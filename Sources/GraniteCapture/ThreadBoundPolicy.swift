@@ -3,7 +3,8 @@
 import Glibc
 import Synchronization
 
-/// What follows when a ``ThreadBound`` value meets the wrong thread. GRANITE_THREAD_BOUND sets it: `report`, `abort` or `off`.
+/// What follows when a ``ThreadBound`` value meets the wrong thread. GRANITE_THREAD_BOUND sets it: `report`, `abort` or
+/// `off`.
 public enum ThreadBoundPolicy: String, Sendable, CaseIterable {
     /// A `drop_site` report; the program goes on.
     case report
@@ -19,5 +20,6 @@ public enum ThreadBoundPolicy: String, Sendable, CaseIterable {
     }
 
     private static let shared = Atomic<Int>(
-        getenv("GRANITE_THREAD_BOUND").flatMap { ThreadBoundPolicy(rawValue: String(cString: $0)) }.flatMap(allCases.firstIndex) ?? 0)
+        getenv("GRANITE_THREAD_BOUND").flatMap { ThreadBoundPolicy(rawValue: String(cString: $0)) }.flatMap(
+            allCases.firstIndex) ?? 0)
 }

@@ -5,12 +5,15 @@ import CLinux
 import Glibc
 
 extension CrashPage {
-    /// Makes an empty page: a memfd of full size, sealed against growing and shrinking, close-on-exec. The descriptor is the caller's.
+    /// Makes an empty page: a memfd of full size, sealed against growing and shrinking, close-on-exec. The descriptor
+    /// is the caller's.
     ///
     /// - Parameters:
     ///   - crashID: at most 31 bytes are kept; a ULID has 26.
     ///   - level: 0 off, 1 short, 2 full (`enum granite_level`).
-    package static func make(crashID: String, slot: UInt32, generation: UInt32, level: UInt32) throws(CrashPageError) -> Int32 {
+    package static func make(crashID: String, slot: UInt32, generation: UInt32, level: UInt32) throws(CrashPageError)
+        -> Int32
+    {
         let doing = "making a crash page"
         let descriptor = granite_memfd_create("granite-crash-page")
         guard descriptor >= 0 else { throw CrashPageError(.system, errno: errno, while: doing) }
@@ -19,7 +22,7 @@ extension CrashPage {
             guard ftruncate(descriptor, off_t(size)) == 0, granite_memfd_seal(descriptor) == 0 else {
                 throw CrashPageError(.system, errno: errno, while: doing)
             }
-            var head = GraniteHead()
+            var head = CrashPageHead()
             head.magic = GRANITE_PAGE_MAGIC
             head.version = UInt32(GRANITE_PAGE_VERSION)
             head.headerSize = UInt32(GRANITE_PAGE_HEADER_SIZE.rawValue)
@@ -30,35 +33,13 @@ extension CrashPage {
             head.generation = generation
             head.level = level
             let written = withUnsafeBytes(of: head) { pwrite(descriptor, $0.baseAddress, $0.count, 0) }
-            guard written == MemoryLayout<GraniteHead>.size else { throw CrashPageError(.system, errno: errno, while: doing) }
+            guard written == MemoryLayout<CrashPageHead>.size else {
+                throw CrashPageError(.system, errno: errno, while: doing)
+            }
         } catch {
             close(descriptor)
             throw error
         }
         return descriptor
     }
-}
-
-/// The first 128 bytes of `struct granite_crash_page`, spelled out: Swift would import the whole page as one tuple of half a megabyte.
-/// `CrashPageLayoutTests` compares the two.
-struct GraniteHead: BitwiseCopyable {
-    var magic: UInt64 = 0
-    var version: UInt32 = 0
-    var headerSize: UInt32 = 0
-    var crashID: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
-    var slot: UInt32 = 0
-    var generation: UInt32 = 0
-    var level: UInt32 = 0
-    var reserved0: UInt32 = 0
-    var pid: UInt32 = 0
-    var ready: UInt32 = 0
-    var startedNanoseconds: UInt64 = 0
-    var heartbeatNanoseconds: UInt64 = 0
-    var requestsServed: UInt64 = 0
-    var residentBytes: UInt64 = 0
-    var pythonRuntime: UInt64 = 0
-    var pythonVersion: UInt32 = 0
-    var suppressedCaptures: UInt32 = 0
-    var breadcrumbCount: UInt32 = 0
-    var reserved1: UInt32 = 0
 }

@@ -53,7 +53,8 @@ extension CrashPage {
 
     private func readSlot(_ index: Int) throws(CrashPageError) -> granite_request {
         try read(
-            granite_request.self, at: Int(GRANITE_OFFSET_REQUESTS.rawValue) + index * MemoryLayout<granite_request>.stride, count: 1,
+            granite_request.self,
+            at: Int(GRANITE_OFFSET_REQUESTS.rawValue) + index * MemoryLayout<granite_request>.stride, count: 1,
             while: "reading a request in the crash page")[0]
     }
 }

@@ -2,7 +2,6 @@
 // and looks at them too.
 
 import CGraniteCapture
-import CLinux
 import Glibc
 
 /// A crash page, seen from another process than the one that writes it.
@@ -19,7 +18,7 @@ package final class CrashPage: Sendable {
         let own = fcntl(descriptor, F_DUPFD_CLOEXEC, 3)
         guard own >= 0 else { throw CrashPageError(.system, errno: errno, while: doing) }
         self.descriptor = own
-        let head = try read(GraniteHead.self, at: 0, count: 1, while: doing)[0]
+        let head = try read(CrashPageHead.self, at: 0, count: 1, while: doing)[0]
         guard head.magic == GRANITE_PAGE_MAGIC else { throw CrashPageError(.notAPage, while: doing) }
         guard head.version == GRANITE_PAGE_VERSION, head.headerSize == UInt32(GRANITE_PAGE_HEADER_SIZE.rawValue) else {
             throw CrashPageError(.version(head.version), while: doing)
@@ -30,7 +29,7 @@ package final class CrashPage: Sendable {
 
     /// The fixed fields at the beginning of the page.
     package func status() throws(CrashPageError) -> Status {
-        Status(try read(GraniteHead.self, at: 0, count: 1, while: "reading the status in the crash page")[0])
+        Status(try read(CrashPageHead.self, at: 0, count: 1, while: "reading the status in the crash page")[0])
     }
 
     /// The capture in progress or ended.
@@ -40,23 +39,26 @@ package final class CrashPage: Sendable {
 
     func rawCapture() throws(CrashPageError) -> granite_capture {
         try read(
-            granite_capture.self, at: Int(GRANITE_OFFSET_CAPTURE.rawValue), count: 1, while: "reading the capture in the crash page")[0]
+            granite_capture.self, at: Int(GRANITE_OFFSET_CAPTURE.rawValue), count: 1,
+            while: "reading the capture in the crash page")[0]
     }
 
     /// The threads of the capture; the first is the crashed one. At most `GRANITE_MAX_THREADS`.
     package func threads() throws(CrashPageError) -> [Thread] {
         let count = min(Int(try rawCapture().thread_count), Int(GRANITE_MAX_THREADS))
         return try read(
-            granite_thread.self, at: Int(GRANITE_OFFSET_THREADS.rawValue), count: count, while: "reading the threads in the crash page"
+            granite_thread.self, at: Int(GRANITE_OFFSET_THREADS.rawValue), count: count,
+            while: "reading the threads in the crash page"
         ).map(Thread.init)
     }
 
     /// The last breadcrumbs, oldest first. One that was being written is left out.
     package func breadcrumbs() throws(CrashPageError) -> [Breadcrumb] {
         let doing = "reading the breadcrumbs in the crash page"
-        let written = try read(GraniteHead.self, at: 0, count: 1, while: doing)[0].breadcrumbCount
+        let written = try read(CrashPageHead.self, at: 0, count: 1, while: doing)[0].breadcrumbCount
         let ring = try read(
-            granite_breadcrumb.self, at: Int(GRANITE_OFFSET_BREADCRUMBS.rawValue), count: Int(GRANITE_MAX_BREADCRUMBS), while: doing)
+            granite_breadcrumb.self, at: Int(GRANITE_OFFSET_BREADCRUMBS.rawValue), count: Int(GRANITE_MAX_BREADCRUMBS),
+            while: doing)
         let kept = min(written, UInt32(GRANITE_MAX_BREADCRUMBS))
         return (0..<kept).compactMap { age in
             let entry = ring[Int((written &- kept &+ age) % UInt32(GRANITE_MAX_BREADCRUMBS))]
@@ -70,7 +72,8 @@ package final class CrashPage: Sendable {
         let end = UInt64(GRANITE_SNAPSHOT_OFFSET) + UInt64(GRANITE_SNAPSHOT_CAPACITY)
         guard capture.maps_offset >= UInt64(GRANITE_SNAPSHOT_OFFSET), capture.maps_offset < end else { return [] }
         let length = min(capture.maps_length, UInt64(GRANITE_MAPS_CAPACITY), end - capture.maps_offset)
-        return try read(UInt8.self, at: Int(capture.maps_offset), count: Int(length), while: "reading the maps in the crash page")
+        return try read(
+            UInt8.self, at: Int(capture.maps_offset), count: Int(length), while: "reading the maps in the crash page")
     }
 
     /// Reads `count` plain C values. All of them or an error.
@@ -91,7 +94,8 @@ package final class CrashPage: Sendable {
     private func fill(_ buffer: UnsafeMutableRawBufferPointer, at offset: Int, while doing: String) -> CrashPageError? {
         var filled = 0
         while filled < buffer.count {
-            let got = pread(descriptor, buffer.baseAddress?.advanced(by: filled), buffer.count - filled, off_t(offset + filled))
+            let got = pread(
+                descriptor, buffer.baseAddress?.advanced(by: filled), buffer.count - filled, off_t(offset + filled))
             if got > 0 {
                 filled += got
             } else if got == 0 {

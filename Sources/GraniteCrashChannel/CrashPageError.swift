@@ -21,7 +21,8 @@ package struct CrashPageError: Error, Equatable, CustomStringConvertible {
     /// What was being done, e.g. "reading the threads of the crash page".
     package var doing: String
 
-    init(_ code: Code, errno: Int32 = 0, while doing: String) {
+    /// Made by this module; tests compare with it.
+    package init(_ code: Code, errno: Int32 = 0, while doing: String) {
         self.code = code
         self.errno = errno
         self.doing = doing

@@ -28,7 +28,7 @@ extension CrashPage {
         /// Drop sites that were only counted.
         package var suppressedCaptures: UInt32
 
-        init(_ head: GraniteHead) {
+        init(_ head: CrashPageHead) {
             crashID = text(of: head.crashID)
             slot = head.slot
             generation = head.generation

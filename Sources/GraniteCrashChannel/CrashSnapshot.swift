@@ -14,11 +14,13 @@ extension CrashPage {
         let end = start + UInt64(GRANITE_SNAPSHOT_CAPACITY)
         let segments = records.compactMap { record -> CrashSnapshot.Segment? in
             // Records that point out of the area or past the end of the address space are not ours.
-            guard record.length > 0, record.offset >= start, record.offset < end, UInt64(record.length) <= end - record.offset,
+            guard record.length > 0, record.offset >= start, record.offset < end,
+                UInt64(record.length) <= end - record.offset,
                 !record.address.addingReportingOverflow(UInt64(record.length)).overflow
             else { return nil }
             return CrashSnapshot.Segment(
-                kind: .init(rawValue: record.kind), address: record.address, length: Int(record.length), position: Int(record.offset - start))
+                kind: .init(rawValue: record.kind), address: record.address, length: Int(record.length),
+                position: Int(record.offset - start))
         }
         let used = segments.map { $0.position + $0.length }.max() ?? 0
         let bytes = try read(UInt8.self, at: Int(start), count: used, while: "reading the memory in the crash page")
@@ -65,8 +67,8 @@ package struct CrashSnapshot: Sendable {
             let middle = (low + high) / 2
             if segments[order[middle]].address <= address { low = middle + 1 } else { high = middle }
         }
-        // Segments may overlap (bytes near a register inside a stack): the best is the one that reaches farthest. Those that begin
-        // before `address` are few, but a hostile page may hold 2048.
+        // Segments may overlap (bytes near a register inside a stack): the best is the one that reaches farthest. Those
+        // that begin before `address` are few, but a hostile page may hold 2048.
         var best: ArraySlice<UInt8>?
         for index in order[..<low].reversed().prefix(64) {
             let segment = segments[index]

@@ -61,9 +61,9 @@ extension ReportText {
         guard let first = threads.first else { return [] }
         var heading = TextLine(name(first), .label)
         if threads.count > 1 {
-            heading.add(" and \(Quantity.grouped(threads.count - 1)) more with the same stack,")
+            heading.add(" and \(Quantity.grouped(threads.count - 1)) more with the same stack")
         }
-        if let state = first.state { heading.add(" \(state)") }
+        if let state = first.state { heading.add(", \(state)") }
         if first.holdsGIL == true { heading.add(", holding the GIL") }
         return [heading] + body(first)
     }

@@ -10,6 +10,7 @@ enum RequestText {
         let id = request.id.map { " (request \(TerminalText.cutEnd(TerminalText.neutralised($0), columns: 40)))" } ?? ""
         guard let target = request.target else { return method + age + id }
         let room = columns - TerminalText.columns(method + " " + age + id)
-        return method + " " + TerminalText.cutMiddle(TerminalText.neutralised(target), columns: max(16, room)) + age + id
+        let text = method + " " + TerminalText.cutMiddle(TerminalText.neutralised(target), columns: max(16, room)) + age + id
+        return TerminalText.cutEnd(text, columns: columns)
     }
 }

@@ -58,7 +58,7 @@ struct StackText {
         let digits = String(number)
         line.add(String(repeating: " ", count: max(0, 3 - digits.utf8.count)) + digits, .quiet)
         line.add(frame.trust == .scan ? "?" : " ", .warning)
-        line.add(frame.writtenIn, .language, width: Self.lead - line.columns - 1)
+        line.add(TerminalText.cutEnd(TerminalText.neutralised(frame.writtenIn), columns: 6), .language, width: Self.lead - line.columns - 1)
         line.add(" ")
         let role: TextRole? = frame.inApp == true ? .app : frame.role == .code ? nil : .quiet
         let fits = TerminalText.columns(symbol) + 2 + TerminalText.columns(location) <= room

@@ -27,11 +27,13 @@ enum SymbolText {
         var labels = ""
         var label = ""
         var depth = 0
-        for character in name[name.index(after: open)..<close] {
+        for index in name.indices[name.index(after: open)..<close] {
+            let character = name[index]
             if "([<{".contains(character) { depth += 1 }
             if ")]>}".contains(character) { depth -= 1 }
             if depth == 0, character == ":" {
-                guard !label.isEmpty, label.allSatisfy({ $0.isLetter || $0.isNumber || $0 == "_" }) else { return name }
+                // `std::string` has no space behind its colon.
+                guard name[name.index(after: index)...].hasPrefix(" "), !label.isEmpty, label.allSatisfy({ $0.isLetter || $0.isNumber || $0 == "_" }) else { return name }
                 labels += label + ":"
                 depth = .min / 2  // the type, up to the comma at this depth
             } else if depth == .min / 2, character == "," {

@@ -65,9 +65,17 @@ struct ChunkedDecoder {
                 trailerLines += 1
                 trailerBytes += raw - start
                 if trailerLines > limits.maxHeaderFields { return .rejected(.tooManyHeaders) }
-                if case .failure(let rejection) = FieldLine.parse(bytes, start, newline - 1) { return .rejected(rejection) }
+                switch FieldLine.parse(bytes, start, newline - 1) {
+                case .failure(let rejection): return .rejected(rejection)
+                case .success(let line): if Self.isForbidden(line.name.bytes(in: bytes)) { return .rejected(.trailer) }
+                }
             }
         }
+    }
+
+    /// Framing and routing can't come after the body (RFC 9110 section 6.5.1); who sends them there wants parsers to differ.
+    private static func isForbidden(_ name: UnsafeRawBufferPointer) -> Bool {
+        equalIgnoringCase(name, "content-length") || equalIgnoringCase(name, "transfer-encoding") || equalIgnoringCase(name, "host")
     }
 
     private func lineEnd(_ bytes: UnsafePointer<UInt8>, _ start: Int, _ count: Int) -> Int? {

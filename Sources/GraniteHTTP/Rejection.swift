@@ -43,6 +43,7 @@ struct Rejection: Equatable, Sendable {
     static var expectation: Rejection { Rejection(417, "the only expectation known here is 100-continue") }
     static var bodyTooLarge: Rejection { Rejection(413, "the body is too large") }
     static var chunkSize: Rejection { Rejection(400, "a chunk's size is not valid") }
+    static var trailer: Rejection { Rejection(400, "a trailer holds a field of framing or routing") }
     static var chunkEnd: Rejection { Rejection(400, "a chunk does not end where its size says") }
     static var incomplete: Rejection { Rejection(400, "the client ended the request before it was complete") }
     static var headTimeout: Rejection { Rejection(408, "the header did not arrive in time") }

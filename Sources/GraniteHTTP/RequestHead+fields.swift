@@ -28,7 +28,9 @@ extension RequestHead {
         if equalIgnoringCase(name, "transfer-encoding") {
             if isChunked { return .duplicateEncoding }
             if value.isEmpty { return .emptyEncoding }
-            if !equalIgnoringCase(value, "chunked") { return .encoding }
+            // llhttp, and with it Node.js as a proxy, does not take a tab after the value for white space; so nor do we here.
+            let isFollowedByTab = bytes[Int(line.value.offset + line.value.length)] == 0x09
+            if !equalIgnoringCase(value, "chunked") || isFollowedByTab { return .encoding }
             isChunked = true
             return nil
         }

@@ -9,7 +9,9 @@ enum ApplicationLoader {
     /// - Parameter directory: where modules are looked for first; for messages only.
     /// - Returns: the application, owned.
     static func load(_ target: ApplicationTarget, directory: String) throws(WSGIError) -> Object {
-        guard let module = target.module.withCString({ PyImport_ImportModule($0) }) else { throw importError(target, directory) }
+        guard let module = target.module.withCString({ PyImport_ImportModule($0) }) else {
+            throw importError(target, directory)
+        }
         defer { module.release() }
         let (object, attribute) = try find(target, module)
         defer { object.release() }
@@ -19,7 +21,8 @@ enum ApplicationLoader {
             return object.retained()
         }
         guard PyCallable_Check(object) != 0 else {
-            throw WSGIError(.notCallable, "\(name) is a \(PythonText.typeName(object)), which cannot be called as a factory")
+            throw WSGIError(
+                .notCallable, "\(name) is a \(PythonText.typeName(object)), which cannot be called as a factory")
         }
         guard let made = pythonCall(object) else {
             throw raised(.factoryFailed, "the factory \(name)() raised", hint: "It is called without arguments")
@@ -42,7 +45,8 @@ enum ApplicationLoader {
         }
         let hint = missing.map { "Install the package that has \($0) into this Python environment" }
         return WSGIError(
-            .importFailed, "importing \(target.module) raised \(exception.summary)", hint: hint, traceback: exception.formatted())
+            .importFailed, "importing \(target.module) raised \(exception.summary)", hint: hint,
+            traceback: exception.formatted())
     }
 
     private static func raised(_ code: WSGIError.Code, _ message: String, hint: String? = nil) -> WSGIError {
@@ -120,7 +124,8 @@ enum ApplicationLoader {
     }
 
     private static func looksLikeFactory(_ name: String, _ value: Object) -> Bool {
-        ["create_app", "make_app", "build_app", "create_application", "make_application"].contains(name) && argumentCount(value) != nil
+        ["create_app", "make_app", "build_app", "create_application", "make_application"].contains(name)
+            && argumentCount(value) != nil
     }
 
     /// The positional parameters of a Python function; nil for everything else.
@@ -145,7 +150,8 @@ enum ApplicationLoader {
         }
     }
 
-    /// Whether calling it makes a coroutine: `async def app(scope, receive, send)`, or an instance with an async `__call__`.
+    /// Whether calling it makes a coroutine: `async def app(scope, receive, send)`, or an instance with an async
+    /// `__call__`.
     private static func isCoroutineFunction(_ object: Object) -> Bool {
         let coroutineFlag = 0x80  // inspect.CO_COROUTINE
         func isAsync(_ function: Object) -> Bool {

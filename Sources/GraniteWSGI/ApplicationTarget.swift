@@ -1,4 +1,5 @@
-// Defines how an application is named on the command line. Pure: what the name means in Python is ApplicationLoader's business.
+// Defines how an application is named on the command line. Pure: what the name means in Python is ApplicationLoader's
+// business.
 
 /// `module:attribute`, parsed.
 package struct ApplicationTarget: Equatable, Sendable {
@@ -23,7 +24,10 @@ package struct ApplicationTarget: Equatable, Sendable {
             let stem = module.split(separator: "/").last.map(String.init) ?? module
             let name = stem.hasSuffix(".py") ? String(stem.dropLast(3)) : stem
             throw invalid(
-                "it is a file's path", hint: "Write the module's name, \(name):\(parts.count > 1 ? parts[1] : "app"), and the folder with --chdir")
+                "it is a file's path",
+                hint:
+                    "Write the module's name, \(name):\(parts.count > 1 ? parts[1] : "app"), and the folder with --chdir"
+            )
         }
         guard Self.isDottedName(module) else { throw invalid("\"\(module)\" is no module name", hint: example) }
         self.module = module
@@ -35,7 +39,9 @@ package struct ApplicationTarget: Equatable, Sendable {
             isFactory = true
         }
         guard Self.isDottedName(attribute) else {
-            throw invalid("\"\(parts[1])\" is no attribute name", hint: attribute.contains("(") ? "Arguments cannot be given: write a function without any" : example)
+            throw invalid(
+                "\"\(parts[1])\" is no attribute name",
+                hint: attribute.contains("(") ? "Arguments cannot be given: write a function without any" : example)
         }
         attributes = attribute.split(separator: ".").map(String.init)
     }
@@ -44,7 +50,9 @@ package struct ApplicationTarget: Equatable, Sendable {
         let names = text.split(separator: ".", omittingEmptySubsequences: false)
         return !names.isEmpty
             && names.allSatisfy { name in
-                guard let first = name.unicodeScalars.first, first == "_" || first.properties.isXIDStart else { return false }
+                guard let first = name.unicodeScalars.first, first == "_" || first.properties.isXIDStart else {
+                    return false
+                }
                 return name.unicodeScalars.allSatisfy { $0 == "_" || $0.properties.isXIDContinue }
             }
     }

@@ -2,8 +2,8 @@
 // Bytes become str by latin-1, as PEP 3333 asks: the application may undo it.
 
 import CPython
-import GraniteExchange
 import Glibc
+import GraniteExchange
 
 /// The maker of environ dicts. Used with the GIL held only; one per application.
 final class Environ {
@@ -18,7 +18,8 @@ final class Environ {
     private var remoteAddress: Object
 
     private struct Keys {
-        var method, path, query, rawURI, requestURI, serverProtocol, remoteAddress, remotePort, input, requestID, contentLength: Object
+        var method, path, query, rawURI, requestURI, serverProtocol, remoteAddress, remotePort, input, requestID,
+            contentLength: Object
     }
 
     private struct Values {
@@ -33,13 +34,17 @@ final class Environ {
             guard let key = key(name), let value, PyDict_SetItem(base, key, value) == 0 else { return nil }
             return key  // keys and values live as long as the process
         }
-        guard let method = set("REQUEST_METHOD", key("GET")), set("SCRIPT_NAME", key("")) != nil, let path = set("PATH_INFO", key("/")),
-            let query = set("QUERY_STRING", key("")), let rawURI = set("RAW_URI", key("/")), let requestURI = set("REQUEST_URI", key("/")),
+        guard let method = set("REQUEST_METHOD", key("GET")), set("SCRIPT_NAME", key("")) != nil,
+            let path = set("PATH_INFO", key("/")),
+            let query = set("QUERY_STRING", key("")), let rawURI = set("RAW_URI", key("/")),
+            let requestURI = set("REQUEST_URI", key("/")),
             set("GATEWAY_INTERFACE", key("CGI/1.1")) != nil, set("SERVER_SOFTWARE", key("granite")) != nil,
-            set("SERVER_NAME", key(configuration.serverName)) != nil, set("SERVER_PORT", key(String(configuration.serverPort))) != nil,
+            set("SERVER_NAME", key(configuration.serverName)) != nil,
+            set("SERVER_PORT", key(String(configuration.serverPort))) != nil,
             let serverProtocol = set("SERVER_PROTOCOL", key("HTTP/1.1")), let noAddress = key(""),
             let remoteAddressKey = set("REMOTE_ADDR", noAddress), let remotePort = set("REMOTE_PORT", key("")),
-            let input = set("wsgi.input", granite_python_None()), let requestID = set("granite.request_id", granite_python_None())
+            let input = set("wsgi.input", granite_python_None()),
+            let requestID = set("granite.request_id", granite_python_None())
         else { return nil }
         guard let version = PyTuple_New(2) else { return nil }
         _ = PyTuple_SetItem(version, 0, PyLong_FromLong(1))
@@ -47,18 +52,22 @@ final class Environ {
         func truth(_ value: Bool) -> Object { value ? granite_python_True() : granite_python_False() }
         guard set("wsgi.version", version) != nil, set("wsgi.url_scheme", key(configuration.urlScheme)) != nil,
             set("wsgi.errors", errors) != nil, set("wsgi.multithread", truth(configuration.isMultithreaded)) != nil,
-            set("wsgi.multiprocess", truth(configuration.isMultiprocess)) != nil, set("wsgi.run_once", truth(false)) != nil,
+            set("wsgi.multiprocess", truth(configuration.isMultiprocess)) != nil,
+            set("wsgi.run_once", truth(false)) != nil,
             set("wsgi.file_wrapper", fileWrapper) != nil,
             // The body is complete before the application is called: reading to its end is safe without a length.
             set("wsgi.input_terminated", truth(true)) != nil,
             let contentLength = key("CONTENT_LENGTH"), let post = key("POST"), let http10 = key("HTTP/1.0")
         else { return nil }
         self.base = base
-        // 23 keys: the dict has room for 42 before it grows (usable part of 64 slots), so a usual request's headers fit into the copy.
+        // 23 keys: the dict has room for 42 before it grows (usable part of 64 slots), so a usual request's headers fit
+        // into the copy.
         baseCount = PyDict_Size(base)
         keys = Keys(
-            method: method, path: path, query: query, rawURI: rawURI, requestURI: requestURI, serverProtocol: serverProtocol,
-            remoteAddress: remoteAddressKey, remotePort: remotePort, input: input, requestID: requestID, contentLength: contentLength)
+            method: method, path: path, query: query, rawURI: rawURI, requestURI: requestURI,
+            serverProtocol: serverProtocol,
+            remoteAddress: remoteAddressKey, remotePort: remotePort, input: input, requestID: requestID,
+            contentLength: contentLength)
         values = Values(post: post, http10: http10)
         requestIDPrefix = Array(configuration.requestIDPrefix.utf8)
         remoteAddress = noAddress
@@ -90,7 +99,8 @@ final class Environ {
         if request.target.count != 1 || request.target[0] != UInt8(ascii: "/") {
             guard let target = Self.text(request.target) else { return false }
             defer { target.release() }
-            guard PyDict_SetItem(environ, keys.rawURI, target) == 0, PyDict_SetItem(environ, keys.requestURI, target) == 0
+            guard PyDict_SetItem(environ, keys.rawURI, target) == 0,
+                PyDict_SetItem(environ, keys.requestURI, target) == 0
             else { return false }
         }
         if !request.query.isEmpty {
@@ -108,7 +118,8 @@ final class Environ {
             remoteAddressBytes = Array(address)
         }
         guard PyDict_SetItem(environ, keys.remoteAddress, remoteAddress) == 0,
-            request.remotePort == 0 || Self.set(environ, keys.remotePort, Self.number(UInt64(request.remotePort), radix: 10, prefix: []))
+            request.remotePort == 0
+                || Self.set(environ, keys.remotePort, Self.number(UInt64(request.remotePort), radix: 10, prefix: []))
         else { return false }
         return Self.set(environ, keys.requestID, Self.number(request.number, radix: 16, prefix: requestIDPrefix))
     }
@@ -118,7 +129,8 @@ final class Environ {
         var hasContentLength = false
         for field in request.headers {
             let name = UnsafeRawBufferPointer(start: request.base + Int(field.nameOffset), count: Int(field.nameLength))
-            let value = UnsafeRawBufferPointer(start: request.base + Int(field.valueOffset), count: Int(field.valueLength))
+            let value = UnsafeRawBufferPointer(
+                start: request.base + Int(field.valueOffset), count: Int(field.valueLength))
             if let entry = names.find(name) ?? names.insert(name) {
                 if entry.kind == .transferEncoding { continue }
                 if entry.kind == .contentLength { hasContentLength = true }
@@ -131,19 +143,22 @@ final class Environ {
             expected += 1
         }
         if !hasContentLength, request.body.length > 0 {
-            // The body came chunked and was decoded: Content-Length takes Transfer-Encoding's place (RFC 9112, 7.1.3). Without it
-            // Django, for one, sees no body.
-            guard Self.set(environ, keys.contentLength, Self.number(UInt64(request.body.length), radix: 10, prefix: [])) else { return false }
+            // The body came chunked and was decoded: Content-Length takes Transfer-Encoding's place (RFC 9112, 7.1.3).
+            // Without it Django, for one, sees no body.
+            guard Self.set(environ, keys.contentLength, Self.number(UInt64(request.body.length), radix: 10, prefix: []))
+            else { return false }
             expected += 1
         }
         return PyDict_Size(environ) == expected || joinRepeated(environ, request)
     }
 
-    /// Some header came more than once, and only its last value was kept: joins the values in order, by "," or, for Cookie, "; ".
+    /// Some header came more than once, and only its last value was kept: joins the values in order, by "," or, for
+    /// Cookie, "; ".
     private func joinRepeated(_ environ: Object, _ request: Request) -> Bool {
         let fields = request.headers
         func name(_ index: Int) -> UnsafeRawBufferPointer {
-            UnsafeRawBufferPointer(start: request.base + Int(fields[index].nameOffset), count: Int(fields[index].nameLength))
+            UnsafeRawBufferPointer(
+                start: request.base + Int(fields[index].nameOffset), count: Int(fields[index].nameLength))
         }
         func lowered(_ bytes: UnsafeRawBufferPointer) -> [UInt8] { bytes.map { $0 &- 65 < 26 ? $0 + 32 : $0 } }
         var places: [[UInt8]: [Int]] = [:]
@@ -205,7 +220,9 @@ final class Environ {
 
     /// %XX undone; what is no valid escape stays as it is.
     static func percentDecoded(_ bytes: UnsafeRawBufferPointer) -> Object? {
-        guard let start = bytes.baseAddress, memchr(start, Int32(UInt8(ascii: "%")), bytes.count) != nil else { return text(bytes) }
+        guard let start = bytes.baseAddress, memchr(start, Int32(UInt8(ascii: "%")), bytes.count) != nil else {
+            return text(bytes)
+        }
         return withUnsafeTemporaryAllocation(of: UInt8.self, capacity: bytes.count) { decoded in
             var count = 0
             var index = 0

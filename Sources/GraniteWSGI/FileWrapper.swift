@@ -1,5 +1,5 @@
-// Defines `wsgi.file_wrapper`: an iterable over a file in blocks, which the server recognizes and sends by descriptor instead, when the
-// object is really a file on disk and what it would read is what the descriptor holds.
+// Defines `wsgi.file_wrapper`: an iterable over a file in blocks, which the server recognizes and sends by descriptor
+// instead, when the object is really a file on disk and what it would read is what the descriptor holds.
 
 import CPython
 import Glibc
@@ -34,10 +34,11 @@ enum FileWrapper {
         UnsafeMutableRawPointer(object).assumingMemoryBound(to: granite_file_wrapper.self)
     }
 
-    /// What sendfile(2) may send in place of reading the wrapped file to its end; nil if only reading tells. Leaves no Python error.
+    /// What sendfile(2) may send in place of reading the wrapped file to its end; nil if only reading tells. Leaves no
+    /// Python error.
     ///
-    /// Only io.FileIO, and io.BufferedReader right over one, are taken: gzip.GzipFile and others have a fileno() too, whose bytes are
-    /// not what read() returns.
+    /// Only io.FileIO, and io.BufferedReader right over one, are taken: gzip.GzipFile and others have a fileno() too,
+    /// whose bytes are not what read() returns.
     static func range(_ wrapper: Object) -> Range? {
         guard let file = fields(wrapper).pointee.file, let io = PyImport_ImportModule("io") else {
             PyErr_Clear()
@@ -49,7 +50,9 @@ enum FileWrapper {
             let handle = Int32(exactly: descriptor)
         else { return nil }
         var status = stat()
-        guard fstat(handle, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_size >= offset else { return nil }
+        guard fstat(handle, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_size >= offset else {
+            return nil
+        }
         return Range(descriptor: handle, offset: offset, length: status.st_size - offset)
     }
 
@@ -115,7 +118,8 @@ enum FileWrapper {
             let result = visit(file, argument)
             if result != 0 { return result }
         }
-        return visit(Object(object.pointee.ob_type), argument)  // since 3.9 objects of heap types visit their class (bpo-40217)
+        // Since 3.9 objects of heap types visit their class (bpo-40217).
+        return visit(Object(object.pointee.ob_type), argument)
     }
 
     private static let clear: @convention(c) (Object?) -> Int32 = { object in
@@ -129,7 +133,9 @@ enum FileWrapper {
     private static let iterator: @convention(c) (Object?) -> Object? = { $0?.retained() }
 
     private static let next: @convention(c) (Object?) -> Object? = { object in
-        guard let object, let file = fields(object).pointee.file, let read = PyObject_GetAttrString(file, "read") else { return nil }
+        guard let object, let file = fields(object).pointee.file, let read = PyObject_GetAttrString(file, "read") else {
+            return nil
+        }
         defer { read.release() }
         guard let size = PyLong_FromLong(fields(object).pointee.block_size) else { return nil }
         defer { size.release() }

@@ -1,5 +1,5 @@
-// Maps header names as sent to environ keys: "user-agent" to the interned str HTTP_USER_AGENT. Separate because it is the one cache
-// that clients can fill: it is bounded.
+// Maps header names as sent to environ keys: "user-agent" to the interned str HTTP_USER_AGENT. Separate because it is
+// the one cache that clients can fill: it is bounded.
 
 import CPython
 import Glibc
@@ -30,7 +30,8 @@ final class HeaderNames {
     init() {
         table = .allocate(capacity: Self.slots)
         table.initialize(repeating: nil, count: Self.slots)
-        // Names that browsers and proxies send are there first, so that a client who invents names cannot keep them out.
+        // Names that browsers and proxies send are there first, so that a client who invents names cannot keep them
+        // out.
         for name in Self.common {
             for spelling in [name, name.lowercased()] {
                 Array(spelling.utf8).withUnsafeBytes { if find($0) == nil { _ = insert($0) } }
@@ -43,7 +44,9 @@ final class HeaderNames {
     func find(_ name: UnsafeRawBufferPointer) -> Entry? {
         var slot = Self.hash(name)
         while let entry = table[slot] {
-            if entry.length == name.count, let start = name.baseAddress, memcmp(entry.name, start, name.count) == 0 { return entry }
+            if entry.length == name.count, let start = name.baseAddress, memcmp(entry.name, start, name.count) == 0 {
+                return entry
+            }
             slot = (slot + 1) & (Self.slots - 1)
         }
         return nil
@@ -66,7 +69,8 @@ final class HeaderNames {
         return entry
     }
 
-    /// A new environ key: HTTP_ and the name in capitals with `_` for `-`, or CONTENT_TYPE and CONTENT_LENGTH (RFC 3875).
+    /// A new environ key: HTTP_ and the name in capitals with `_` for `-`, or CONTENT_TYPE and CONTENT_LENGTH (RFC
+    /// 3875).
     static func makeKey(_ name: UnsafeRawBufferPointer) -> Object? {
         let isContent = name.count == 12 && ResponseHead.equals(name, "content-type") || kind(name) == .contentLength
         let prefix: StaticString = isContent ? "" : "HTTP_"
@@ -76,7 +80,8 @@ final class HeaderNames {
                 let capital = byte == UInt8(ascii: "-") ? UInt8(ascii: "_") : byte &- 97 < 26 ? byte - 32 : byte
                 text[prefix.utf8CodeUnitCount + index] = CChar(bitPattern: capital)
             }
-            return PyUnicode_DecodeLatin1(text.baseAddress ?? UnsafeMutablePointer(mutating: emptyCString), text.count, nil)
+            return PyUnicode_DecodeLatin1(
+                text.baseAddress ?? UnsafeMutablePointer(mutating: emptyCString), text.count, nil)
         }
     }
 
@@ -98,11 +103,16 @@ final class HeaderNames {
     }
 
     private static let common = [
-        "Host", "User-Agent", "Accept", "Accept-Encoding", "Accept-Language", "Accept-Charset", "Cache-Control", "Connection", "Cookie",
-        "Content-Type", "Content-Length", "Content-Encoding", "Authorization", "Referer", "Origin", "Pragma", "DNT", "Range", "If-Range",
-        "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "Expect", "Forwarded", "Transfer-Encoding", "Upgrade",
-        "Upgrade-Insecure-Requests", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Proto", "X-Real-IP",
-        "X-Request-ID", "X-Requested-With", "X-CSRFToken", "Sec-Fetch-Dest", "Sec-Fetch-Mode", "Sec-Fetch-Site", "Sec-Fetch-User",
+        "Host", "User-Agent", "Accept", "Accept-Encoding", "Accept-Language", "Accept-Charset", "Cache-Control",
+        "Connection", "Cookie",
+        "Content-Type", "Content-Length", "Content-Encoding", "Authorization", "Referer", "Origin", "Pragma", "DNT",
+        "Range", "If-Range",
+        "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "Expect", "Forwarded",
+        "Transfer-Encoding", "Upgrade",
+        "Upgrade-Insecure-Requests", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Port",
+        "X-Forwarded-Proto", "X-Real-IP",
+        "X-Request-ID", "X-Requested-With", "X-CSRFToken", "Sec-Fetch-Dest", "Sec-Fetch-Mode", "Sec-Fetch-Site",
+        "Sec-Fetch-User",
         "Sec-CH-UA", "Sec-CH-UA-Mobile", "Sec-CH-UA-Platform", "Priority", "TE", "Traceparent", "Tracestate",
     ]
 }

@@ -1,4 +1,5 @@
-// Makes Python classes out of C-callable Swift functions (PyType_FromSpec). Separate from the classes so that each of them shows only what it does.
+// Makes Python classes out of C-callable Swift functions (PyType_FromSpec). Separate from the classes so that each of
+// them shows only what it does.
 
 import CPython
 
@@ -21,9 +22,11 @@ enum HeapType {
         method(name, unsafeBitCast(function, to: UnsafeMutableRawPointer.self), Int32(GRANITE_METH_O))
     }
 
-    private static func method(_ name: StaticString, _ function: UnsafeMutableRawPointer, _ flags: Int32) -> PyMethodDef {
+    private static func method(_ name: StaticString, _ function: UnsafeMutableRawPointer, _ flags: Int32) -> PyMethodDef
+    {
         PyMethodDef(
-            ml_name: UnsafeRawPointer(name.utf8Start).assumingMemoryBound(to: CChar.self), ml_meth: function, ml_flags: flags, ml_doc: nil)
+            ml_name: UnsafeRawPointer(name.utf8Start).assumingMemoryBound(to: CChar.self), ml_meth: function,
+            ml_flags: flags, ml_doc: nil)
     }
 
     /// A method table that lives for ever, closed by an empty entry.
@@ -46,7 +49,8 @@ enum HeapType {
         let spec = UnsafeMutablePointer<PyType_Spec>.allocate(capacity: 1)
         spec.initialize(
             to: PyType_Spec(
-                name: UnsafeRawPointer(name.utf8Start).assumingMemoryBound(to: CChar.self), basicsize: Int32(size), itemsize: 0,
+                name: UnsafeRawPointer(name.utf8Start).assumingMemoryBound(to: CChar.self), basicsize: Int32(size),
+                itemsize: 0,
                 flags: UInt32(GRANITE_TPFLAGS_DEFAULT | flags), slots: table))
         return PyType_FromSpec(spec)
     }
@@ -84,9 +88,13 @@ struct FastArguments {
         return readNamed(function, parameters, names, store)
     }
 
-    private func readNamed(_ function: StaticString, _ parameters: [StaticString], _ names: Object, _ store: (Int, Object) -> Void) -> Bool {
+    private func readNamed(
+        _ function: StaticString, _ parameters: [StaticString], _ names: Object, _ store: (Int, Object) -> Void
+    ) -> Bool {
         for index in 0..<PyTuple_Size(names) {
-            guard let name = PyTuple_GetItem(names, index), let text = PythonText.string(name, limit: 100) else { return false }
+            guard let name = PyTuple_GetItem(names, index), let text = PythonText.string(name, limit: 100) else {
+                return false
+            }
             guard let place = parameters.firstIndex(where: { $0.description == text }), place >= positional else {
                 return refuse(function, "got an unexpected or repeated argument '\(text)'")
             }

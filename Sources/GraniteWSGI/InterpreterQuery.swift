@@ -1,4 +1,5 @@
-// Asks an interpreter where it lives, by running it once. Separate because it is the one place where this module starts a process.
+// Asks an interpreter where it lives, by running it once. Separate because it is the one place where this module starts
+// a process.
 
 import Glibc
 
@@ -22,7 +23,8 @@ enum InterpreterQuery {
 
     static let timeoutSeconds = 10
 
-    // Between NULs, since paths are bytes; behind a mark, since a sitecustomize may print. Also runs on Python 2, to be able to say so.
+    // Between NULs, since paths are bytes; behind a mark, since a sitecustomize may print. Also runs on Python 2, to be
+    // able to say so.
     private static let mark = "granite-python"
     private static let script = """
         import os, sys
@@ -43,25 +45,33 @@ enum InterpreterQuery {
     static func ask(executable: String, environment: [String: String]) throws(WSGIError) -> Answer {
         let output = try run(executable, ["-c", script], environment)
         guard let answer = parse(output) else {
-            throw WSGIError(.pythonFailed, "\(executable) did not say where it lives", hint: "Run it by hand: \(executable) -m sysconfig")
+            throw WSGIError(
+                .pythonFailed, "\(executable) did not say where it lives",
+                hint: "Run it by hand: \(executable) -m sysconfig")
         }
         return answer
     }
 
     static func parse(_ output: [UInt8]) -> Answer? {
-        let fields = output.split(separator: 0, omittingEmptySubsequences: false).map { String(decoding: $0, as: UTF8.self) }
-        guard let start = fields.firstIndex(of: mark), fields.count >= start + 13 else { return nil }
+        let fields = output.split(separator: 0, omittingEmptySubsequences: false).map {
+            String(decoding: $0, as: UTF8.self)
+        }
+        guard let start = fields.firstIndex(of: mark), fields.count >= start + 14 else { return nil }
         let values = Array(fields[(start + 1)...])
         guard let hexVersion = UInt32(values[5]), values[0].hasPrefix("/") else { return nil }
         return Answer(
-            executable: values[0], prefix: values[1], basePrefix: values[2], implementation: values[3], version: values[4],
+            executable: values[0], prefix: values[1], basePrefix: values[2], implementation: values[3],
+            version: values[4],
             hexVersion: hexVersion, libDir: values[6], ldLibrary: values[7], instSoName: values[8], libPL: values[9],
             multiarch: values[10], isFreeThreaded: values[11] == "1")
     }
 
-    private static func run(_ executable: String, _ arguments: [String], _ environment: [String: String]) throws(WSGIError) -> [UInt8] {
+    private static func run(_ executable: String, _ arguments: [String], _ environment: [String: String])
+        throws(WSGIError) -> [UInt8]
+    {
         func failure(_ code: Int32, _ call: String) -> WSGIError {
-            WSGIError(.pythonFailed, "cannot run \(executable): \(call): \(String(cString: strerror(code)))", errno: code)
+            WSGIError(
+                .pythonFailed, "cannot run \(executable): \(call): \(String(cString: strerror(code)))", errno: code)
         }
         var ends: [Int32] = [-1, -1]
         guard pipe(&ends) == 0 else { throw failure(errno, "pipe") }
@@ -71,7 +81,8 @@ enum InterpreterQuery {
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
         posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
-        posix_spawn_file_actions_adddup2(&actions, ends[1], 1)  // standard error stays ours: Python explains itself there
+        // Standard error stays ours: Python explains itself there.
+        posix_spawn_file_actions_adddup2(&actions, ends[1], 1)
         var argv: [UnsafeMutablePointer<CChar>?] = ([executable] + arguments).map { strdup($0) } + [nil]
         var envp: [UnsafeMutablePointer<CChar>?] = environment.map { strdup("\($0.key)=\($0.value)") } + [nil]
         defer { for string in argv + envp { free(string) } }
@@ -79,24 +90,28 @@ enum InterpreterQuery {
         let spawned = posix_spawn(&pid, executable, &actions, nil, &argv, &envp)
         close(ends[1])
         guard spawned == 0 else { throw failure(spawned, "posix_spawn") }
-        let output = readToEnd(ends[0], seconds: timeoutSeconds)
-        if output == nil { kill(pid, SIGKILL) }
+        let output = readAnswer(ends[0], seconds: timeoutSeconds)
+        // Nothing that it may still do matters: it has answered, or closed its output, or had its time.
+        kill(pid, SIGKILL)
         var status: Int32 = 0
         while waitpid(pid, &status, 0) == -1 && errno == EINTR {}
         guard let output else {
             throw WSGIError(
-                .pythonFailed, "\(executable) did not answer within \(timeoutSeconds) s", hint: "Look for a sitecustomize that waits")
+                .pythonFailed, "\(executable) did not answer within \(timeoutSeconds) s",
+                hint: "Look for a sitecustomize that waits")
         }
-        guard status == 0 || !output.isEmpty else {
+        let code = status >> 8 & 0xff
+        guard code == 0 || !output.isEmpty else {
             throw WSGIError(
-                .pythonFailed, "\(executable) ended with status \(status >> 8 & 0xff) before it could say where it lives",
+                .pythonFailed,
+                "\(executable) ended with status \(code) before it could say where it lives",
                 hint: "Run it by hand: \(executable) -c 'import sysconfig'")
         }
         return output
     }
 
-    /// Everything up to the end of file; nil when the time is over. At most 64 KiB count, more cannot be the answer.
-    private static func readToEnd(_ descriptor: Int32, seconds: Int) -> [UInt8]? {
+    /// Everything up to a whole answer or the end of file; nil when the time is over. At most 64 KiB count.
+    private static func readAnswer(_ descriptor: Int32, seconds: Int) -> [UInt8]? {
         var output: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 4096)
         var start = timespec()
@@ -110,7 +125,7 @@ enum InterpreterQuery {
             guard poll(&entry, 1, Int32(seconds * 1000 - elapsed)) > 0 else { continue }
             let count = read(descriptor, &buffer, buffer.count)
             if count > 0, output.count < 65536 { output += buffer[..<count] }
-            if count == 0 || (count < 0 && errno != EINTR) { return output }
+            if count == 0 || (count < 0 && errno != EINTR) || parse(output) != nil { return output }
         }
     }
 }

@@ -33,14 +33,16 @@ struct PythonException {
 
     static func summary(type: Object?, value: Object?) -> String {
         let name = type.map(PythonText.name(ofType:)) ?? "error"
-        guard let value, value != granite_python_None(), let text = PythonText.str(value, limit: 1000), !text.isEmpty else { return name }
+        guard let value, value != granite_python_None(), let text = PythonText.str(value, limit: 1000), !text.isEmpty
+        else { return name }
         return name + ": " + text
     }
 
     /// A str attribute of the exception itself, such as ModuleNotFoundError's `name`.
     func attribute(_ name: String) -> String? { value.flatMap { PythonText.attribute($0, name) } }
 
-    /// Prints it with its chain to sys.stderr, as an uncaught exception is, but neither calls sys.excepthook nor exits on SystemExit.
+    /// Prints it with its chain to sys.stderr, as an uncaught exception is, but neither calls sys.excepthook nor exits
+    /// on SystemExit.
     func display() { PyErr_Display(type, value, traceback) }
 
     /// What `traceback.format_exception` makes of it; only the summary if even that fails.
@@ -50,7 +52,9 @@ struct PythonException {
             return summary
         }
         defer { module.release() }
-        guard let function = module.attribute("format_exception"), let arguments = PyTuple_New(3) else { return summary }
+        guard let function = module.attribute("format_exception"), let arguments = PyTuple_New(3) else {
+            return summary
+        }
         defer { function.release(); arguments.release() }
         // PyTuple_SetItem takes the reference over.
         for (index, part) in [type, value, traceback].enumerated() {

@@ -1,6 +1,5 @@
-// Tells the worker of exceptions that Python itself can only print: raised in `__del__`, by a weak reference's callback, by a native
-// object that refuses to be freed on this thread, or at the end of a thread. The hooks are built-in functions: no Python frame of ours
-// stands between the place of the error and the report.
+// Tells the worker of exceptions that Python itself can only print: in `__del__`, or at the end of a thread. The hooks
+// are built-in functions: no Python frame of ours stands between the place of the error and the report.
 
 import CPython
 
@@ -24,23 +23,28 @@ package final class PythonHooks: Sendable {
 
     private init(report: @escaping Report) { self.report = report }
 
-    /// Puts the hooks in front of those that are set. Once per process, with the GIL free, before the application is loaded: what it
-    /// sets later replaces ours, and may chain to it.
+    /// Puts the hooks in front of those that are set. Once per process, with the GIL free, before the application is
+    /// loaded: what it sets later replaces ours, and may chain to it.
     package static func install(_ interpreter: PythonInterpreter, report: @escaping Report) throws(WSGIError) {
         let hooks = PythonHooks(report: report)
         try interpreter.withGIL { () throws(WSGIError) in
             guard let sys = PyImport_ImportModule("sys"), let threading = PyImport_ImportModule("threading"),
-                chain(hooks, sys, "unraisablehook", unraisableMethod), chain(hooks, threading, "excepthook", threadMethod)
+                chain(hooks, sys, "unraisablehook", unraisableMethod),
+                chain(hooks, threading, "excepthook", threadMethod)
             else {
                 let exception = PythonException.fetch()
                 defer { exception.release() }
-                throw WSGIError(.interpreterFailed, "the hooks for unraisable exceptions could not be set: \(exception.summary)")
+                throw WSGIError(
+                    .interpreterFailed, "the hooks for unraisable exceptions could not be set: \(exception.summary)")
             }
         }
     }
 
-    /// The hook's `self`: a tuple of a capsule with the hooks, kept for the process's life, and the hook that was set before.
-    private static func chain(_ hooks: PythonHooks, _ module: Object, _ name: String, _ method: UnsafeMutablePointer<PyMethodDef>) -> Bool {
+    /// The hook's `self`: a tuple of a capsule with the hooks, kept for the process's life, and the hook that was set
+    /// before.
+    private static func chain(
+        _ hooks: PythonHooks, _ module: Object, _ name: String, _ method: UnsafeMutablePointer<PyMethodDef>
+    ) -> Bool {
         guard let earlier = PyObject_GetAttrString(module, name), let bound = PyTuple_New(2),
             let capsule = PyCapsule_New(Unmanaged.passRetained(hooks).toOpaque(), nil, nil)
         else { return false }
@@ -60,7 +64,8 @@ package final class PythonHooks: Sendable {
     ])
 
     private static func handle(_ kind: Kind, bound: Object?, arguments: Object?) -> Object? {
-        guard let bound, let arguments, let capsule = PyTuple_GetItem(bound, 0), let earlier = PyTuple_GetItem(bound, 1),
+        guard let bound, let arguments, let capsule = PyTuple_GetItem(bound, 0),
+            let earlier = PyTuple_GetItem(bound, 1),
             let pointer = PyCapsule_GetPointer(capsule, nil)
         else { return nil }
         tell(Unmanaged<PythonHooks>.fromOpaque(pointer).takeUnretainedValue(), kind, arguments)
@@ -81,7 +86,9 @@ package final class PythonHooks: Sendable {
     }
 
     private static func subject(_ kind: Kind, _ arguments: Object) -> String {
-        guard let object = arguments.attribute(kind == .unraisable ? "object" : "thread"), object != granite_python_None() else { return "" }
+        guard let object = arguments.attribute(kind == .unraisable ? "object" : "thread"),
+            object != granite_python_None()
+        else { return "" }
         defer { object.release() }
         if kind == .threadException, let name = PythonText.attribute(object, "name", limit: 300) { return name }
         return PythonText.repr(object, limit: 300) ?? PythonText.typeName(object)

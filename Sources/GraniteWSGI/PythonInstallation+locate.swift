@@ -1,10 +1,11 @@
-// Finds the user's Python: which interpreter, and where its shared library is. Separate because it runs in the supervisor, which
-// never loads Python: the interpreter is asked in a process of its own.
+// Finds the user's Python: which interpreter, and where its shared library is. Separate because it runs in the
+// supervisor, which never loads Python: the interpreter is asked in a process of its own.
 
 import Glibc
 
 extension PythonInstallation {
-    /// Finds the interpreter and asks it, once, where it lives. Blocks for the time that `python -c` takes, at most 10 s.
+    /// Finds the interpreter and asks it, once, where it lives. Blocks for the time that `python -c` takes, at most 10
+    /// s.
     ///
     /// - Parameters:
     ///   - python: a path, a virtual environment's folder, or a name on PATH; nil for the active virtual environment
@@ -21,7 +22,8 @@ extension PythonInstallation {
             throw libraryNotFound(answer)
         }
         return PythonInstallation(
-            executable: answer.executable, prefix: answer.prefix, basePrefix: answer.basePrefix, version: answer.version,
+            executable: answer.executable, prefix: answer.prefix, basePrefix: answer.basePrefix,
+            version: answer.version,
             hexVersion: answer.hexVersion, library: library)
     }
 
@@ -47,7 +49,8 @@ extension PythonInstallation {
         }
         if let found = onPath("python3", environment) ?? onPath("python", environment) { return found }
         throw WSGIError(
-            .pythonNotFound, "there is no python3 on PATH", hint: "Activate a virtual environment, or give an interpreter with --python")
+            .pythonNotFound, "there is no python3 on PATH",
+            hint: "Activate a virtual environment, or give an interpreter with --python")
     }
 
     private static func onPath(_ name: String, _ environment: [String: String]) -> String? {
@@ -62,17 +65,19 @@ extension PythonInstallation {
         return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG && access(path, X_OK) == 0
     }
 
-    /// Where the shared library may be, the likeliest first. Relocated installations (conda, python-build-standalone) have a LIBDIR of
-    /// the machine that built them, so the prefix counts as much; folders of the system come last and only for the system's Python,
-    /// since a library of another build must not be taken.
+    /// Where the shared library may be, the likeliest first. Relocated installations (conda, python-build-standalone)
+    /// have a LIBDIR of the machine that built them, so the prefix counts as much. The system's folders are looked
+    /// into for the system's Python only, whose prefix is /usr: a library of another build must not be taken.
     static func libraryCandidates(_ answer: InterpreterQuery.Answer) -> [String] {
         let standard = "libpython\(answer.hexVersion >> 24).\(answer.hexVersion >> 16 & 0xff).so.1.0"
         var names = [answer.instSoName, standard, answer.ldLibrary].filter { $0.contains(".so") }
         names += names.filter { !$0.hasSuffix(".1.0") && $0.hasSuffix(".so") }.map { $0 + ".1.0" }
         var folders = [answer.libDir]
         if !answer.multiarch.isEmpty { folders.append(answer.libDir + "/" + answer.multiarch) }
-        folders += [answer.basePrefix + "/lib", answer.basePrefix + "/lib/" + answer.multiarch, answer.basePrefix + "/lib64", answer.libPL]
-        if answer.basePrefix == "/usr" { folders += ["/usr/lib/x86_64-linux-gnu", "/usr/lib64", "/lib/x86_64-linux-gnu"] }
+        folders += [
+            answer.basePrefix + "/lib", answer.basePrefix + "/lib/" + answer.multiarch, answer.basePrefix + "/lib64",
+            answer.libPL,
+        ]
         return folders.filter { $0.hasPrefix("/") }.flatMap { folder in names.map { folder + "/" + $0 } }
     }
 
@@ -80,14 +85,16 @@ extension PythonInstallation {
         let minor = "\(answer.hexVersion >> 24).\(answer.hexVersion >> 16 & 0xff)"
         let hint: String
         if answer.basePrefix == "/usr" {
-            hint = "Install it: apt-get install libpython\(minor) (Debian, Ubuntu) or dnf install python\(minor)-libs (Fedora)"
+            hint =
+                "Install it: apt-get install libpython\(minor) (Debian, Ubuntu) or dnf install python\(minor)-libs (Fedora)"
         } else {
             hint =
                 "Build that Python with --enable-shared (pyenv: PYTHON_CONFIGURE_OPTS=--enable-shared pyenv install \(answer.version)),"
                 + " then make the virtual environment anew"
         }
         return WSGIError(
-            .libpythonNotFound, "\(answer.executable) (Python \(answer.version)) has no shared library libpython\(minor).so.1.0",
+            .libpythonNotFound,
+            "\(answer.executable) (Python \(answer.version)) has no shared library libpython\(minor).so.1.0",
             hint: hint)
     }
 }

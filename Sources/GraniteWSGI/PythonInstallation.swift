@@ -1,4 +1,5 @@
-// Defines which Python a worker runs, as the interpreter itself tells it. Found once by the supervisor, handed to every worker.
+// Defines which Python a worker runs, as the interpreter itself tells it. Found once by the supervisor, handed to every
+// worker.
 
 /// An interpreter with its shared library: all that is needed to start it in a process of ours.
 package struct PythonInstallation: Codable, Equatable, Sendable {
@@ -15,7 +16,9 @@ package struct PythonInstallation: Codable, Equatable, Sendable {
     /// The shared library, an absolute path.
     package var library: String
 
-    package init(executable: String, prefix: String, basePrefix: String, version: String, hexVersion: UInt32, library: String) {
+    package init(
+        executable: String, prefix: String, basePrefix: String, version: String, hexVersion: UInt32, library: String
+    ) {
         self.executable = executable
         self.prefix = prefix
         self.basePrefix = basePrefix
@@ -28,7 +31,9 @@ package struct PythonInstallation: Codable, Equatable, Sendable {
     package static let supportedMinorVersions = 9...13
 
     /// Throws unless `version` is CPython 3.9 to 3.13 with a GIL.
-    static func checkSupported(executable: String, implementation: String, hexVersion: UInt32, freeThreaded: Bool) throws(WSGIError) {
+    static func checkSupported(executable: String, implementation: String, hexVersion: UInt32, freeThreaded: Bool)
+        throws(WSGIError)
+    {
         let major = Int(hexVersion >> 24)
         let minor = Int(hexVersion >> 16 & 0xff)
         guard implementation == "cpython" else {
@@ -43,7 +48,8 @@ package struct PythonInstallation: Codable, Equatable, Sendable {
         }
         guard !freeThreaded else {
             throw WSGIError(
-                .unsupportedPython, "\(executable) is a free-threaded build (\(major).\(minor)t), which Granite does not run yet",
+                .unsupportedPython,
+                "\(executable) is a free-threaded build (\(major).\(minor)t), which Granite does not run yet",
                 hint: "Give the build with the GIL, python\(major).\(minor), with --python")
         }
     }

@@ -1,5 +1,5 @@
-// Starts CPython in this process, with no Python frame of ours below the application: a server frame in the caller chain is what a
-// caught exception's traceback keeps alive, and what then dies on whichever thread the garbage collector runs.
+// Starts CPython in this process with no Python frame of ours below the application: a server's frame in the caller
+// chain is what a caught exception keeps alive until the garbage collector frees it, on whichever thread that runs.
 
 import CPython
 import Glibc
@@ -20,9 +20,9 @@ package final class PythonInterpreter: @unchecked Sendable {  // the main thread
     }
 
     /// Loads libpython and starts CPython on the calling thread, which becomes Python's main thread. Once per process.
-    /// Honours the virtual environment, site-packages and the PYTHON… variables; installs no signal handlers, but ignores SIGPIPE and
-    /// SIGXFSZ as `python` does. The GIL is free on return. If CPython cannot find its standard library it ends the process with
-    /// status 1 and its own message.
+    /// Honours the virtual environment, site-packages and the PYTHON… variables; installs no signal handlers, but
+    /// ignores SIGPIPE and SIGXFSZ as `python` does. The GIL is free on return. If CPython cannot find its standard
+    /// library it ends the process with status 1 and its own message.
     ///
     /// - Parameters:
     ///   - arguments: `sys.argv`.
@@ -39,7 +39,8 @@ package final class PythonInterpreter: @unchecked Sendable {  // the main thread
             throw failure ?? WSGIError(.interpreterFailed, "Python started without a thread state")
         }
         return PythonInterpreter(
-            installation: installation, runtimeAddress: UInt64(UInt(bitPattern: granite_python_runtime())), mainState: state)
+            installation: installation, runtimeAddress: UInt64(UInt(bitPattern: granite_python_runtime())),
+            mainState: state)
     }
 
     private static func loadLibrary(_ installation: PythonInstallation) throws(WSGIError) {
@@ -50,10 +51,12 @@ package final class PythonInterpreter: @unchecked Sendable {  // the main thread
         case GRANITE_PYTHON_LOADED: break
         case GRANITE_PYTHON_MISSING_SYMBOL:
             throw WSGIError(
-                .libpythonUnusable, "\(installation.library) has no function \(detail)", hint: "Granite runs CPython 3.9 to 3.13 with a GIL")
+                .libpythonUnusable, "\(installation.library) has no function \(detail)",
+                hint: "Granite runs CPython 3.9 to 3.13 with a GIL")
         case GRANITE_PYTHON_FREE_THREADED:
             throw WSGIError(
-                .unsupportedPython, "\(installation.library) is a free-threaded build (\(detail)), which Granite does not run yet",
+                .unsupportedPython,
+                "\(installation.library) is a free-threaded build (\(detail)), which Granite does not run yet",
                 hint: "Give the build with the GIL with --python")
         default:
             throw WSGIError(.libpythonUnusable, "cannot open \(installation.library): \(detail)")
@@ -62,14 +65,15 @@ package final class PythonInterpreter: @unchecked Sendable {  // the main thread
         let found = String(cString: Py_GetVersion()).prefix { $0.isNumber || $0 == "." }
         guard found == installation.version else {
             throw WSGIError(
-                .libpythonUnusable, "\(installation.library) is Python \(found), but \(installation.executable) is \(installation.version)",
+                .libpythonUnusable,
+                "\(installation.library) is Python \(found), but \(installation.executable) is \(installation.version)",
                 hint: "Install the library of that very version")
         }
     }
 
     private static func initialize(_ installation: PythonInstallation) throws(WSGIError) {
-        // As `python` starts: PYTHONUTF8 and UTF-8 mode in the C locale count, which Py_InitializeEx alone would ignore. A PyPreConfig is
-        // ten ints in every version; the buffer has room for many more.
+        // As `python` starts: PYTHONUTF8 and UTF-8 mode in the C locale count, which Py_InitializeEx alone would
+        // ignore. A PyPreConfig is ten ints in every version; the buffer has room for many more.
         let failure = withUnsafeTemporaryAllocation(byteCount: 512, alignment: 16) { buffer -> String? in
             guard let config = buffer.baseAddress else { return "no memory" }
             memset(config, 0, buffer.count)
@@ -78,7 +82,8 @@ package final class PythonInterpreter: @unchecked Sendable {  // the main thread
             return status.type == 0 ? nil : status.err_msg.map { String(cString: $0) } ?? "unknown reason"
         }
         if let failure { throw WSGIError(.interpreterFailed, "Python does not start: \(failure)") }
-        // The program's name, not PyConfig, whose layout differs by version, makes getpath find pyvenv.cfg. Kept for the process's life.
+        // The program's name, not PyConfig, whose layout differs by version, makes getpath find pyvenv.cfg. Kept for
+        // the process's life.
         guard let name = Py_DecodeLocale(installation.executable, nil) else {
             throw WSGIError(.interpreterFailed, "the path \(installation.executable) cannot be decoded in this locale")
         }
@@ -93,7 +98,8 @@ package final class PythonInterpreter: @unchecked Sendable {  // the main thread
         let found = prefix("prefix") ?? "none"
         guard found == installation.prefix || samePlace(found, installation.prefix) else {
             return WSGIError(
-                .interpreterFailed, "Python took \(found) for its prefix, but \(installation.executable) has \(installation.prefix)",
+                .interpreterFailed,
+                "Python took \(found) for its prefix, but \(installation.executable) has \(installation.prefix)",
                 hint: "Unset PYTHONHOME, or make the virtual environment anew")
         }
         guard let argv = PyList_New(0) else { return WSGIError(.interpreterFailed, "no memory for sys.argv") }
@@ -132,12 +138,14 @@ package final class PythonInterpreter: @unchecked Sendable {  // the main thread
     func makeThreadState() -> PythonThreadState {
         if isMainThread { return PythonThreadState(state: mainState, ensured: nil) }
         let ensured = PyGILState_Ensure()
-        guard let state = PyEval_SaveThread() else { preconditionFailure("PyGILState_Ensure leaves a current thread state") }
+        guard let state = PyEval_SaveThread() else {
+            preconditionFailure("PyGILState_Ensure leaves a current thread state")
+        }
         return PythonThreadState(state: state, ensured: ensured)
     }
 
-    /// Ends Python: waits for non-daemon threads, runs atexit handlers, flushes the standard streams. On the main thread, when every
-    /// application thread was closed. Nothing of Python may be used after.
+    /// Ends Python: waits for non-daemon threads, runs atexit handlers, flushes the standard streams. On the main
+    /// thread, when every application thread was closed. Nothing of Python may be used after.
     ///
     /// - Returns: false when flushing the standard streams failed.
     @discardableResult

@@ -31,8 +31,8 @@ extension UnsafeMutablePointer<PyObject> {
     var isTuple: Bool { hasFlag(GRANITE_TPFLAGS_TUPLE_SUBCLASS) }
     var isList: Bool { hasFlag(GRANITE_TPFLAGS_LIST_SUBCLASS) }
 
-    /// Whether nobody but the one reference that the caller owns is left. In builds with a GIL a live object's count is a plain number
-    /// (from 3.12 on only immortal objects use the upper half).
+    /// Whether nobody but the one reference that the caller owns is left. In builds with a GIL a live object's count is
+    /// a plain number (from 3.12 on only immortal objects use the upper half).
     @inline(__always)
     var isUniquelyReferenced: Bool { pointee.ob_refcnt == 1 }
 
@@ -47,7 +47,9 @@ extension UnsafeMutablePointer<PyObject> {
 }
 
 /// Calls with one positional argument, borrowed. The result is owned; nil: a Python error is set.
-func pythonCall(_ callable: Object, _ argument: Object) -> Object? { pythonCall(callable, (argument, argument, argument), count: 1) }
+func pythonCall(_ callable: Object, _ argument: Object) -> Object? {
+    pythonCall(callable, (argument, argument, argument), count: 1)
+}
 
 /// Calls with two positional arguments, borrowed. The result is owned; nil: a Python error is set.
 @inline(__always)
@@ -71,7 +73,9 @@ func pythonCall(_ callable: Object) -> Object? { PyObject_CallObject(callable, n
 func pythonText(_ text: String) -> Object? {
     var text = text
     return text.withUTF8 { bytes in
-        bytes.withMemoryRebound(to: CChar.self) { PyUnicode_DecodeUTF8($0.baseAddress ?? emptyCString, $0.count, "surrogateescape") }
+        bytes.withMemoryRebound(to: CChar.self) {
+            PyUnicode_DecodeUTF8($0.baseAddress ?? emptyCString, $0.count, "surrogateescape")
+        }
     }
 }
 

@@ -2,7 +2,8 @@
 
 import CPython
 
-/// Text taken out of Python objects. All functions need the GIL, swallow what goes wrong, and leave no Python error set.
+/// Text taken out of Python objects. All functions need the GIL, swallow what goes wrong, and leave no Python error
+/// set.
 enum PythonText {
     /// The text of a str, lone surrogates escaped, at most `limit` bytes of UTF-8.
     static func string(_ object: Object, limit: Int = 1 << 20) -> String? {
@@ -13,7 +14,8 @@ enum PythonText {
         defer { bytes.release() }
         guard let start = PyBytes_AsString(bytes) else { return nil }
         let count = Int(PyBytes_Size(bytes))
-        let text = String(decoding: UnsafeRawBufferPointer(start: start, count: min(max(count, 0), limit)), as: UTF8.self)
+        let text = String(
+            decoding: UnsafeRawBufferPointer(start: start, count: min(max(count, 0), limit)), as: UTF8.self)
         return count > limit ? text + "…" : text
     }
 

@@ -1,4 +1,5 @@
-// Prints an application's exception with the request that it happened in. Separate because it must work whatever state Python is in.
+// Prints an application's exception with the request that it happened in. Separate because it must work whatever state
+// Python is in.
 
 import CPython
 import GraniteExchange
@@ -12,7 +13,8 @@ enum RequestError {
         let exception = PythonException.fetch()
         defer { exception.release() }
         if let errors = PySys_GetObject("stderr"), errors != granite_python_None() {
-            let line = "granite: request \(idPrefix)\(String(request.number, radix: 16)) failed: \(text(request.method)) \(text(request.target))\n"
+            let line =
+                "granite: request \(idPrefix)\(String(request.number, radix: 16)) failed: \(text(request.method)) \(text(request.target))\n"
             _ = line.withCString { PyFile_WriteString($0, errors) }
             PyErr_Clear()
         }

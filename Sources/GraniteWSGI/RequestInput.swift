@@ -1,15 +1,16 @@
-// Defines `wsgi.input`: file-like reading of a body that the transport has already received whole, so it never waits for the client.
-// It may outlive its request and die on any thread: the transport's buffer and descriptor are forgotten when the request ends.
+// Defines `wsgi.input`: file-like reading of a body that the transport has received whole, so it never waits. It may
+// outlive its request and die on any thread: transport's buffer and descriptor are forgotten when the request ends.
 
 import CPython
-import GraniteExchange
 import Glibc
+import GraniteExchange
 
 /// The class `granite.Input` and its objects.
 enum RequestInput {
     static func makeType() -> Object? {
         let methods = HeapType.table([
-            HeapType.method("read", read), HeapType.method("readline", readline), HeapType.method("readlines", readlines),
+            HeapType.method("read", read), HeapType.method("readline", readline),
+            HeapType.method("readlines", readlines),
         ])
         return HeapType.make(
             "granite.Input", size: MemoryLayout<granite_input>.size,
@@ -69,12 +70,15 @@ enum RequestInput {
     }
 
     private static let readline: FastFunction = { object, arguments, count, names in
-        guard let object, let size = size("readline", "size", arguments, count, names), isOpen(object) else { return nil }
+        guard let object, let size = size("readline", "size", arguments, count, names), isOpen(object) else {
+            return nil
+        }
         return takeLine(fields(object), size)
     }
 
     private static let readlines: FastFunction = { object, arguments, count, names in
-        guard let object, let hint = size("readlines", "hint", arguments, count, names), isOpen(object), let lines = PyList_New(0)
+        guard let object, let hint = size("readlines", "hint", arguments, count, names), isOpen(object),
+            let lines = PyList_New(0)
         else { return nil }
         let input = fields(object)
         let start = input.pointee.position
@@ -104,13 +108,16 @@ enum RequestInput {
 
     /// The one optional argument: absent, None and negative mean "no limit", -1. nil: a Python error is set.
     private static func size(
-        _ function: StaticString, _ parameter: StaticString, _ arguments: UnsafePointer<Object?>?, _ count: Int, _ names: Object?
+        _ function: StaticString, _ parameter: StaticString, _ arguments: UnsafePointer<Object?>?, _ count: Int,
+        _ names: Object?
     ) -> Int? {
         var argument: Object?
         if count == 1 && names == nil {
             argument = arguments?[0]
         } else if count != 0 || names != nil {
-            guard FastArguments(arguments, count, names).read(function, [parameter], into: { argument = $1 }) else { return nil }
+            guard FastArguments(arguments, count, names).read(function, [parameter], into: { argument = $1 }) else {
+                return nil
+            }
         }
         guard let argument, argument != granite_python_None() else { return -1 }
         let value = PyNumber_AsSsize_t(argument, nil)
@@ -123,20 +130,24 @@ enum RequestInput {
         return false
     }
 
-    // MARK: Bytes. The GIL is kept while a spilled body is read: it is in the page cache, and the descriptor is only known to be the
-    // request's for as long as the request cannot end.
+    // MARK: Bytes. The GIL is kept while a spilled body is read: it is in the page cache, and the descriptor is only
+    // known to be the request's for as long as the request cannot end.
 
     private static func take(_ input: UnsafeMutablePointer<granite_input>, _ count: Int) -> Object? {
         let position = input.pointee.position
         if let bytes = input.pointee.bytes {
             input.pointee.position += count
-            return PyBytes_FromStringAndSize(UnsafeRawPointer(bytes + position).assumingMemoryBound(to: CChar.self), count)
+            return PyBytes_FromStringAndSize(
+                UnsafeRawPointer(bytes + position).assumingMemoryBound(to: CChar.self), count)
         }
         guard let result = PyBytes_FromStringAndSize(nil, count) else { return nil }
         guard count > 0 else { return result }
-        guard let target = PyBytes_AsString(result), readFile(input.pointee.descriptor, target, count, position) == count else {
+        guard let target = PyBytes_AsString(result),
+            readFile(input.pointee.descriptor, target, count, position) == count
+        else {
             result.release()
-            PyErr_SetString(granite_python_OSError(), "the request's body could not be read back from its temporary file")
+            PyErr_SetString(
+                granite_python_OSError(), "the request's body could not be read back from its temporary file")
             return nil
         }
         input.pointee.position += count
@@ -157,7 +168,8 @@ enum RequestInput {
             guard let start = block.baseAddress else { return nil }
             var length = 0
             while length < most {
-                let count = readFile(input.pointee.descriptor, start, min(block.count, most - length), input.pointee.position + length)
+                let count = readFile(
+                    input.pointee.descriptor, start, min(block.count, most - length), input.pointee.position + length)
                 guard count > 0 else { break }
                 if let newline = memchr(start, 10, count) {
                     length += UnsafeRawPointer(newline) - UnsafeRawPointer(start) + 1
@@ -170,7 +182,9 @@ enum RequestInput {
     }
 
     /// pread(2) until `count` bytes are there, the file ends or fails. Returns the bytes read.
-    private static func readFile(_ descriptor: Int32, _ target: UnsafeMutableRawPointer, _ count: Int, _ offset: Int) -> Int {
+    private static func readFile(_ descriptor: Int32, _ target: UnsafeMutableRawPointer, _ count: Int, _ offset: Int)
+        -> Int
+    {
         var done = 0
         while done < count {
             let got = pread(descriptor, target + done, count - done, offset + done)

@@ -1,5 +1,5 @@
-// The Python objects of a request: `wsgi.input`, `start_response` and `write`. They are used again for the next request if the
-// application kept none of them, and closed and left to it otherwise; which thread drops them then does not matter.
+// The Python objects of a request: `wsgi.input`, `start_response` and `write`. The next request uses them again, unless
+// the application kept one: then they are closed and left to it, and which thread drops them does not matter.
 
 import CPython
 import GraniteExchange

@@ -1,5 +1,5 @@
-// Defines `start_response` and `write`, the two functions that a WSGI application calls. Separate from WSGIThread, which does what
-// they ask for: here are only arguments, and what happens after the request is over.
+// Defines `start_response` and `write`, the two functions that a WSGI application calls. Separate from WSGIThread,
+// which does what they ask for: here are only arguments, and what happens after the request is over.
 
 import CPython
 
@@ -11,8 +11,11 @@ enum ResponseFunctions {
             slots: [(GRANITE_TP_DEALLOC, unsafeBitCast(HeapType.plainDeallocator, to: UnsafeMutableRawPointer.self))])
     }
 
-    nonisolated(unsafe) static let startResponseMethod = HeapType.table([HeapType.method("start_response", startResponse)])  // never written
-    nonisolated(unsafe) static let writeMethod = HeapType.table([HeapType.method("write", oneArgument: write)])  // never written
+    // Never written after they are made: Python only reads them.
+    nonisolated(unsafe) static let startResponseMethod = HeapType.table([
+        HeapType.method("start_response", startResponse)
+    ])
+    nonisolated(unsafe) static let writeMethod = HeapType.table([HeapType.method("write", oneArgument: write)])
 
     @inline(__always)
     static func fields(_ object: Object) -> UnsafeMutablePointer<granite_response> {
@@ -37,7 +40,8 @@ enum ResponseFunctions {
             guard isRead else { return nil }
         }
         guard let status, let headers else {
-            PyErr_SetString(granite_python_TypeError(), "start_response(status, headers, exc_info=None) was called without headers")
+            PyErr_SetString(
+                granite_python_TypeError(), "start_response(status, headers, exc_info=None) was called without headers")
             return nil
         }
         let started = withThread(object, "start_response") { thread in

@@ -1,5 +1,5 @@
-// Checks what `start_response` is given (PEP 3333) before any byte of it reaches the transport: nothing an application says can split
-// a response or break its framing.
+// Checks what `start_response` is given (PEP 3333) before any byte of it reaches the transport: nothing an application
+// says can split a response or break its framing.
 
 import CPython
 import GraniteExchange
@@ -10,12 +10,17 @@ enum ResponseHead {
     ///
     /// - Returns: the Content-Length that the application declared, -1 if it declared none; nil: a Python error is set.
     static func begin(_ exchange: any Exchange, status: Object, headers: Object) -> Int? {
-        guard status.isText else { return refuse(granite_python_TypeError(), "the status must be a str, not \(PythonText.typeName(status))") }
-        guard headers.isList else { return refuse(granite_python_TypeError(), "the headers must be a list, not \(PythonText.typeName(headers))") }
+        guard status.isText else {
+            return refuse(granite_python_TypeError(), "the status must be a str, not \(PythonText.typeName(status))")
+        }
+        guard headers.isList else {
+            return refuse(granite_python_TypeError(), "the headers must be a list, not \(PythonText.typeName(headers))")
+        }
         let begun = withLatin1(status, "the status") { bytes -> Bool? in
             guard let code = statusCode(bytes) else {
                 return refuse(
-                    granite_python_ValueError(), "the status must be three digits from 200 to 599, a space and a reason, not \(quoted(bytes))")
+                    granite_python_ValueError(),
+                    "the status must be three digits from 200 to 599, a space and a reason, not \(quoted(bytes))")
             }
             exchange.begin(status: code, reason: UnsafeRawBufferPointer(rebasing: bytes[4...]))
             return true
@@ -24,7 +29,8 @@ enum ResponseHead {
         var declared = -1
         // Nothing below runs Python code, so the list cannot change meanwhile.
         for index in 0..<PyList_Size(headers) {
-            guard let pair = PyList_GetItem(headers, index), pair.isTuple, PyTuple_Size(pair) == 2, let name = PyTuple_GetItem(pair, 0),
+            guard let pair = PyList_GetItem(headers, index), pair.isTuple, PyTuple_Size(pair) == 2,
+                let name = PyTuple_GetItem(pair, 0),
                 let value = PyTuple_GetItem(pair, 1), name.isText, value.isText
             else { return refuse(granite_python_TypeError(), "each header must be a tuple of two str") }
             guard add(exchange, name, value, &declared) else { return nil }
@@ -41,15 +47,19 @@ enum ResponseHead {
             }
             guard !isHopByHop(nameBytes) else {
                 return refuse(
-                    granite_python_ValueError(), "\(quoted(nameBytes)) is a hop-by-hop header, which only the server may send (PEP 3333)")
+                    granite_python_ValueError(),
+                    "\(quoted(nameBytes)) is a hop-by-hop header, which only the server may send (PEP 3333)")
             }
             return withLatin1(value, "a header's value") { valueBytes -> Bool? in
                 guard isFieldValue(valueBytes) else {
-                    return refuse(granite_python_ValueError(), "the value of header \(quoted(nameBytes)) has a line break or NUL in it")
+                    return refuse(
+                        granite_python_ValueError(),
+                        "the value of header \(quoted(nameBytes)) has a line break or NUL in it")
                 }
                 if nameBytes.count == 14 && equals(nameBytes, "content-length") {
                     guard length == -1, let number = decimal(valueBytes) else {
-                        return refuse(granite_python_ValueError(), "Content-Length must be one decimal number, given once")
+                        return refuse(
+                            granite_python_ValueError(), "Content-Length must be one decimal number, given once")
                     }
                     length = number
                 }
@@ -63,7 +73,9 @@ enum ResponseHead {
 
     /// The bytes of a str in latin-1, valid during `body`.
     @inline(__always)
-    private static func withLatin1(_ text: Object, _ what: StaticString, _ body: (UnsafeRawBufferPointer) -> Bool?) -> Bool? {
+    private static func withLatin1(_ text: Object, _ what: StaticString, _ body: (UnsafeRawBufferPointer) -> Bool?)
+        -> Bool?
+    {
         var count = 0
         // For ASCII, which is nearly all, UTF-8 is latin-1 and CPython returns its own bytes.
         if let utf8 = PyUnicode_AsUTF8AndSize(text, &count), count == PyUnicode_GetLength(text) {
@@ -72,7 +84,9 @@ enum ResponseHead {
         PyErr_Clear()
         guard let bytes = PyUnicode_AsLatin1String(text) else {
             PyErr_Clear()
-            return refuse(granite_python_ValueError(), "\(what) has characters outside of latin-1: \(PythonText.repr(text, limit: 200) ?? "")")
+            return refuse(
+                granite_python_ValueError(),
+                "\(what) has characters outside of latin-1: \(PythonText.repr(text, limit: 200) ?? "")")
         }
         defer { bytes.release() }
         return body(UnsafeRawBufferPointer(start: PyBytes_AsString(bytes), count: PyBytes_Size(bytes)))
@@ -144,7 +158,8 @@ enum ResponseHead {
     }
 
     private static func quoted(_ bytes: UnsafeRawBufferPointer) -> String {
-        "\"" + String(decoding: bytes.prefix(100).map { $0 < 32 || $0 > 126 ? UInt8(ascii: "?") : $0 }, as: UTF8.self) + "\""
+        "\"" + String(decoding: bytes.prefix(100).map { $0 < 32 || $0 > 126 ? UInt8(ascii: "?") : $0 }, as: UTF8.self)
+            + "\""
     }
 
     private static func refuse<Value>(_ type: Object, _ message: String) -> Value? {

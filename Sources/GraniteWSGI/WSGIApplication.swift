@@ -11,6 +11,8 @@ package final class WSGIApplication: Application {
     let environ: Environ
     let types: Types
     let requestIDPrefix: String
+    /// The interned str "close".
+    let closeName: Object
 
     /// The classes that applications see, owned for the process's life.
     struct Types {
@@ -19,7 +21,8 @@ package final class WSGIApplication: Application {
         let fileWrapper: Object
     }
 
-    /// Loads the application. With the GIL free, on the main thread. Import may take as long as the application's modules like.
+    /// Loads the application. With the GIL free, on the main thread. Import may take as long as the application's
+    /// modules like.
     ///
     /// - Parameter directory: where modules are looked for first, for the message when there is none.
     package init(
@@ -27,16 +30,20 @@ package final class WSGIApplication: Application {
     ) throws(WSGIError) {
         self.interpreter = interpreter
         requestIDPrefix = configuration.requestIDPrefix
-        (callable, environ, types) = try interpreter.withGIL { () throws(WSGIError) -> (Object, Environ, Types) in
+        (callable, environ, types, closeName) = try interpreter.withGIL {
+            () throws(WSGIError) -> (Object, Environ, Types, Object) in
             let callable = try ApplicationLoader.load(target, directory: directory)
             guard let input = RequestInput.makeType(), let response = ResponseFunctions.makeType(),
-                let fileWrapper = FileWrapper.makeType(), let environ = Environ(configuration, fileWrapper: fileWrapper)
+                let fileWrapper = FileWrapper.makeType(), let closeName = PyUnicode_InternFromString("close"),
+                let environ = Environ(configuration, fileWrapper: fileWrapper)
             else {
                 let error = PythonException.fetch()
                 defer { error.release() }
-                throw WSGIError(.interpreterFailed, "the server's own Python classes could not be made: \(error.summary)")
+                throw WSGIError(
+                    .interpreterFailed, "the server's own Python classes could not be made: \(error.summary)")
             }
-            return (callable, environ, Types(input: input, response: response, fileWrapper: fileWrapper))
+            let types = Types(input: input, response: response, fileWrapper: fileWrapper)
+            return (callable, environ, types, closeName)
         }
     }
 

@@ -16,7 +16,8 @@ package struct WSGIConfiguration: Sendable {
     package var requestIDPrefix: String
 
     package init(
-        serverName: String, serverPort: Int, urlScheme: String = "http", isMultithreaded: Bool = false, isMultiprocess: Bool = false,
+        serverName: String, serverPort: Int, urlScheme: String = "http", isMultithreaded: Bool = false,
+        isMultiprocess: Bool = false,
         requestIDPrefix: String = ""
     ) {
         self.serverName = serverName

@@ -1,5 +1,5 @@
-// Defines why Python, or the application in it, could not be started. Errors of single requests never leave this module: they
-// become responses.
+// Defines why Python, or the application in it, could not be started. Errors of single requests never leave this
+// module: they become responses.
 
 /// A failure to find Python, to start it, or to load the application.
 package struct WSGIError: Error, Equatable, Sendable, CustomStringConvertible {

@@ -1,9 +1,9 @@
-// Serves requests on one thread: environ, the call, the body. Called from here, by vectorcall, the application's outermost Python frame
-// is its own: no frame of the server is in the chain that a traceback can keep alive.
+// Serves requests on one thread: environ, the call, the body. Called from here, by vectorcall, the application's
+// outermost Python frame is its own: no frame of the server is in the chain that a traceback can keep alive.
 
 import CPython
-import GraniteExchange
 import Glibc
+import GraniteExchange
 
 /// One application thread. Entered (GIL held) whenever it touches Python; all state is this thread's.
 final class WSGIThread: ApplicationThread {
@@ -12,7 +12,8 @@ final class WSGIThread: ApplicationThread {
     private let owner = pthread_self()
     private var objects: RequestObjects?
 
-    // Of the current request. Exclusivity needs no run-time check: one thread, and each access is a whole load or store.
+    // Of the current request. Exclusivity needs no run-time check: one thread, and each access is a whole load or
+    // store.
     @exclusivity(unchecked) private unowned(unsafe) var current: (any Exchange)?
     @exclusivity(unchecked) private var head = Head.none
     /// Content-Length as the application declared it, -1 without.
@@ -138,7 +139,8 @@ final class WSGIThread: ApplicationThread {
                 return false
             }
             if PyBytes_Size(chunk) == 0 { continue }
-            // All that was declared is sent: what comes now cannot be, and may never end (PEP 3333, "Handling the Content-Length header").
+            // All that was declared is sent: what comes now cannot be, and may never end (PEP 3333, "Handling the
+            // Content-Length header").
             if declaredLength >= 0 && sentLength >= declaredLength && head == .committed { break }
             guard commit(exchange, length: nil) else { return false }
             guard write(chunk, exchange) else { break }
@@ -159,7 +161,8 @@ final class WSGIThread: ApplicationThread {
         }
         state.leave()
         // Bytes that write() left behind go first, since the transport keeps order.
-        let isSent = length == 0 || exchange.sendFile(descriptor: range.descriptor, offset: range.offset, length: length)
+        let isSent =
+            length == 0 || exchange.sendFile(descriptor: range.descriptor, offset: range.offset, length: length)
         state.enter()
         if !isSent { isClientGone = true }
         return true
@@ -170,7 +173,8 @@ final class WSGIThread: ApplicationThread {
     private func commit(_ exchange: any Exchange, length: Int?) -> Bool {
         if head == .committed { return true }
         guard head == .begun else {
-            PyErr_SetString(granite_python_AssertionError(), "the application sent a body without calling start_response first")
+            PyErr_SetString(
+                granite_python_AssertionError(), "the application sent a body without calling start_response first")
             return false
         }
         head = .committed
@@ -209,7 +213,8 @@ final class WSGIThread: ApplicationThread {
     private func refuseChunk(_ chunk: Object?) {
         PyErr_Clear()
         let name = chunk.map(PythonText.typeName) ?? "nothing"
-        PyErr_SetString(granite_python_TypeError(), "the body must be of bytes, and the application gave \(name) (PEP 3333)")
+        PyErr_SetString(
+            granite_python_TypeError(), "the body must be of bytes, and the application gave \(name) (PEP 3333)")
     }
 
     /// Says what an application returned that is no iterable at all; an `__iter__` that raised has said so itself.
@@ -218,14 +223,19 @@ final class WSGIThread: ApplicationThread {
         if let method = type.attribute("__iter__") ?? type.attribute("__getitem__") { return method.release() }
         PyErr_Clear()
         PyErr_SetString(
-            granite_python_TypeError(), "the application returned \(PythonText.typeName(result)), not an iterable of bytes (PEP 3333)")
+            granite_python_TypeError(),
+            "the application returned \(PythonText.typeName(result)), not an iterable of bytes (PEP 3333)")
     }
 
     /// `close()`, once, whatever happened before; its errors are printed, the response is over.
     private func closeIterable(_ result: Object, _ request: Request) {
-        guard let close = result.attribute("close") else { return }
+        guard let close = PyObject_GetAttr(result, application.closeName) else { return PyErr_Clear() }
         defer { close.release() }
-        if let nothing = pythonCall(close) { nothing.release() } else { RequestError.report(request, idPrefix: application.requestIDPrefix) }
+        if let nothing = pythonCall(close) {
+            nothing.release()
+        } else {
+            RequestError.report(request, idPrefix: application.requestIDPrefix)
+        }
     }
 
     // MARK: What the application calls
@@ -240,7 +250,8 @@ final class WSGIThread: ApplicationThread {
             }
             if head == .committed { return raise(exception) }
         } else if head != .none {
-            PyErr_SetString(granite_python_AssertionError(), "start_response was called a second time without exc_info (PEP 3333)")
+            PyErr_SetString(
+                granite_python_AssertionError(), "start_response was called a second time without exc_info (PEP 3333)")
             return false
         }
         head = .none
@@ -250,14 +261,16 @@ final class WSGIThread: ApplicationThread {
         return true
     }
 
-    /// The head is out: nothing can replace it, so the application's exception goes on (PEP 3333, "The start_response() callable").
+    /// The head is out: nothing can replace it, so the application's exception goes on (PEP 3333, "The start_response()
+    /// callable").
     private func raise(_ exception: Object) -> Bool {
         let parts = (0..<3).map { index in
             PyTuple_GetItem(exception, index).flatMap { $0 == granite_python_None() ? nil : $0.retained() }
         }
         if parts[0] == nil {
             for part in parts { part?.release() }
-            PyErr_SetString(granite_python_AssertionError(), "start_response was called with exc_info after the headers were sent")
+            PyErr_SetString(
+                granite_python_AssertionError(), "start_response was called with exc_info after the headers were sent")
         } else {
             PyErr_Restore(parts[0], parts[1], parts[2])
         }
@@ -280,7 +293,8 @@ final class WSGIThread: ApplicationThread {
 
     private func exchangeOfThisThread(_ function: StaticString) -> (any Exchange)? {
         guard pthread_equal(pthread_self(), owner) != 0, let current else {
-            PyErr_SetString(granite_python_RuntimeError(), "\(function) was called on another thread than its request's")
+            PyErr_SetString(
+                granite_python_RuntimeError(), "\(function) was called on another thread than its request's")
             return nil
         }
         return current

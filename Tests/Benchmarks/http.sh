@@ -1,6 +1,6 @@
 #!/bin/sh
 # http.sh [SECONDS] [ROUNDS]: requests per second and server CPU microseconds per request of HTTPBenchmark's modes, interleaved, medians.
-# Needs wrk, and HTTPBenchmark built: swift build -c release --product HTTPBenchmark. Compare modes within one run, never across runs.
+# Needs wrk and curl, and HTTPBenchmark built: swift build -c release --product HTTPBenchmark. Compare modes within one run, never across runs.
 seconds=${1:-2} rounds=${2:-3}
 bench=${BENCH:-.build/release/HTTPBenchmark}
 port=$((20000 + $$ % 20000))
@@ -10,7 +10,7 @@ run() { # name connections arguments...
     port=$((port + 1))
     "$bench" --port $port "$@" &
     server=$!
-    until wrk -t1 -c1 -d0.1s http://127.0.0.1:$port/ > /dev/null 2>&1; do :; done
+    until curl -s -o "$out/first" http://127.0.0.1:$port/; do sleep 0.05; done
     before=$(awk '{ print ($14 + $15) * 10000 }' /proc/$server/stat)
     wrk -t1 -c$connections -d${seconds}s --latency http://127.0.0.1:$port/ > "$out/wrk"
     after=$(awk '{ print ($14 + $15) * 10000 }' /proc/$server/stat)

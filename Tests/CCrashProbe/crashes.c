@@ -1,4 +1,5 @@
-// Crashes that Swift cannot make. Every function is kept out of line and does something after its call, so that its frame stays.
+// Crashes that Swift cannot make. Every function is kept out of line and does something after its call, so that its
+// frame stays.
 
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -92,7 +93,8 @@ KEPT int granite_probe_trap(void) {
 }
 
 KEPT int granite_probe_double_free(void) {
-    // Larger than the tcache and fastbin sizes, with a neighbour, so that the second free is found at once (malloc.c, _int_free).
+    // Larger than the tcache and fastbin sizes, with a neighbour, so that the second free is found at once (malloc.c,
+    // _int_free).
     void *volatile block = malloc(2000);
     void *volatile neighbour = malloc(2000);
     free(block);

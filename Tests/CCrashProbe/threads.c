@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <link.h>
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdint.h>
@@ -44,10 +45,18 @@ static __attribute__((noinline)) void sleep_for_ever(uintptr_t kind) {
     char byte;
     for (;;) {
         switch (kind % 4) {
-            case 0: nanosleep(&hour, NULL); break;
-            case 1: pthread_mutex_lock(&held); break;
-            case 2: (void)!read(silent_pipe[0], &byte, 1); break;
-            default: pause(); break;
+            case 0:
+                nanosleep(&hour, NULL);
+                break;
+            case 1:
+                pthread_mutex_lock(&held);
+                break;
+            case 2:
+                (void)!read(silent_pipe[0], &byte, 1);
+                break;
+            default:
+                pause();
+                break;
         }
     }
 }
@@ -76,19 +85,19 @@ void granite_probe_forbid_queued_signals(void) {
     setrlimit(RLIMIT_SIGPENDING, &none);
 }
 
-static void *deaf(void *unused) {
-    (void)unused;
-    uint64_t everything = UINT64_MAX;
-    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &everything, NULL, sizeof everything);
+static void *deaf(void *open) {
+    uint64_t mask = UINT64_MAX;
+    if (open) mask &= ~(1ull << ((uintptr_t)open - 1));
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, sizeof mask);
     sem_post(&begun);
     sleep_for_ever(3);
     return NULL;
 }
 
-int granite_probe_deaf_thread(void) {
+int granite_probe_deaf_thread(int open) {
     pthread_t thread;
     sem_init(&begun, 0, 0);
-    if (pthread_create(&thread, NULL, deaf, NULL) != 0) return -1;
+    if (pthread_create(&thread, NULL, deaf, (void *)(uintptr_t)open) != 0) return -1;
     sem_wait(&begun);
     return 0;
 }
@@ -106,6 +115,12 @@ static void *hold_loader(void *unused) {
     (void)unused;
     dl_iterate_phdr(stay_in_callback, NULL);
     return NULL;
+}
+
+int granite_probe_use_all_descriptors(void) {
+    while (dup(0) >= 0) {
+    }
+    return 0;
 }
 
 int granite_probe_hold_dl_iterate_phdr(void) {
@@ -130,5 +145,22 @@ int granite_probe_two_at_once(void) {
     pthread_barrier_init(&start_line, NULL, 2);
     for (int i = 0; i < 2; i++) pthread_create(&threads[i], NULL, fault_at_start, NULL);
     for (int i = 0; i < 2; i++) pthread_join(threads[i], NULL);
+    return 0;
+}
+
+static void *fault_when_set(void *word) {
+    uint64_t all_but_segv = ~(1ull << (SIGSEGV - 1));
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all_but_segv, NULL, sizeof all_but_segv);
+    sem_post(&begun);
+    while (__atomic_load_n((const uint64_t *)word, __ATOMIC_ACQUIRE) == 0) sched_yield();
+    granite_probe_null_read();
+    return NULL;
+}
+
+int granite_probe_fault_when_set(const uint64_t *word) {
+    pthread_t thread;
+    sem_init(&begun, 0, 0);
+    if (pthread_create(&thread, NULL, fault_when_set, (void *)word) != 0) return -1;
+    sem_wait(&begun);
     return 0;
 }

@@ -1,8 +1,8 @@
 // Defines the probe's ends by name.
 
 import CCrashProbe
-import GraniteCapture
 import Glibc
+import GraniteCapture
 
 /// Every way in which the probe can end. The value is the exit status, for those that end by themselves.
 enum Cases {
@@ -29,20 +29,26 @@ enum Cases {
         "fatal-error": { _ in SwiftCases.failFatally() },
         "crash-in-dl_iterate_phdr": { _ in granite_probe_hold_dl_iterate_phdr() &+ granite_probe_null_read() },
         "two-threads-at-once": { _ in granite_probe_two_at_once() },
-        "deaf-thread": { _ in granite_probe_deaf_thread() &+ granite_probe_null_read() },
+        "deaf-thread": { _ in granite_probe_deaf_thread(0) &+ granite_probe_null_read() },
+        "half-deaf-thread": { _ in granite_probe_deaf_thread(SIGPROF) &+ granite_probe_null_read() },
+        "no-descriptors": { _ in
+            granite_probe_sleepers(3) &+ granite_probe_use_all_descriptors() &+ granite_probe_null_read()
+        },
         "second-fault": { _ in SwiftCases.breakPageThenCrash(granite_probe_null_read) },
         "second-fault-abort": { _ in SwiftCases.breakPageThenCrash(granite_probe_abort) },
         "dispatch-threads": { _ in DispatchCases.crashBesidePools() },
         "thread-bound-drop": { _ in ThreadBoundCases.dropElsewhere() },
         "thread-bound-use": { _ in ThreadBoundCases.useElsewhere() },
+        "fault-during-drop": { _ in ThreadBoundCases.faultDuringDrop() },
         "drop-storm": { _ in ThreadBoundCases.storm() },
         "requests": { _ in RequestCases.crashWhileServing() },
+        "measure-notes": { _ in RequestCases.measureNotes() },
         "cpp-throw": { granite_probe_throw_in($0.argument) },
         "raise-binding": { granite_probe_raise_binds_to_libgcc($0.argument) == 1 ? 0 : 1 },
     ]
 
-    /// A case by its name; `threads-N` starts N sleeping threads and then reads address 0, `threads-N-unqueued` where the
-    /// kernel refuses to queue signals.
+    /// A case by its name; `threads-N` starts N sleeping threads and then reads address 0, `threads-N-unqueued` where
+    /// the kernel refuses to queue signals.
     static func find(_ name: String) -> (@Sendable (Arguments) -> Int32)? {
         if let end = all[name] { return end }
         let words = name.split(separator: "-")

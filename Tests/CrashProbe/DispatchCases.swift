@@ -3,7 +3,6 @@
 import CCrashProbe
 import Dispatch
 import Glibc
-import Synchronization
 
 enum DispatchCases {
     /// Overflows the stack of a pool thread.

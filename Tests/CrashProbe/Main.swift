@@ -1,8 +1,8 @@
 // A program that ends in one of many named ways. Tests run it to see each end captured; see `Cases`.
 
 import CCrashProbe
-import GraniteCapture
 import Glibc
+import GraniteCapture
 
 @main
 struct Main {
@@ -38,7 +38,8 @@ struct Arguments {
             case "--page-fd": options.pageDescriptor = rest.popFirst().flatMap { Int32($0) }
             case "--memory-socket": options.memorySocket = rest.popFirst().flatMap { Int32($0) }
             case "--level": options.level = rest.popFirst().flatMap { BacktraceLevel(parsing: $0) } ?? .short
-            case "--serve-deadline-ms": options.serveDeadline = .milliseconds(rest.popFirst().flatMap { Int($0) } ?? 1000)
+            case "--serve-deadline-ms":
+                options.serveDeadline = .milliseconds(rest.popFirst().flatMap { Int($0) } ?? 1000)
             case "--park-deadline-ms": options.parkDeadline = .milliseconds(rest.popFirst().flatMap { Int($0) } ?? 50)
             case "--argument": argument = rest.popFirst() ?? ""
             default: name = word
@@ -47,7 +48,8 @@ struct Arguments {
     }
 }
 
-// Three Swift frames that every crash on the first thread has below it. The additions keep the calls from becoming jumps.
+// Three Swift frames that every crash on the first thread has below it. The additions keep the calls from becoming
+// jumps.
 
 @inline(never)
 func level1(_ end: (Arguments) -> Int32, _ arguments: Arguments) -> Int32 {

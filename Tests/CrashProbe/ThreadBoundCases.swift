@@ -1,7 +1,9 @@
 // Values that belong to a thread and are released or used on another.
 
-import GraniteCapture
+import CCrashProbe
+import CGraniteCapture
 import Glibc
+import GraniteCapture
 
 /// Carries a value to another thread on purpose.
 private final class Smuggled<Value>: @unchecked Sendable {  // the mistake that the cases are about
@@ -10,7 +12,9 @@ private final class Smuggled<Value>: @unchecked Sendable {  // the mistake that 
 }
 
 enum ThreadBoundCases {
+    // Not optimized: the call must not become a jump, for the frame is looked for.
     @inline(never)
+    @_optimize(none)
     static func createValue() -> ThreadBound<[Int]> {
         let bound = ThreadBound([1, 2, 3], label: "the probe's list")
         return bound
@@ -25,6 +29,7 @@ enum ThreadBoundCases {
     }
 
     @inline(never)
+    @_optimize(none)
     private static func releaseElsewhere(_ smuggled: Smuggled<ThreadBound<[Int]>>) {
         smuggled.value = nil
     }
@@ -42,6 +47,15 @@ enum ThreadBoundCases {
         return caught.value == true ? 0 : 1
     }
 
+    /// While a drop site is being captured, a thread that could not be parked faults.
+    static func faultDuringDrop() -> Int32 {
+        guard let page = granite_capture_page(), granite_probe_fault_when_set(&page.pointee.capture.copied_ns) == 0
+        else { return 70 }
+        let smuggled = Smuggled(createValue())
+        onThread { releaseElsewhere(smuggled) }
+        while true { pause() }
+    }
+
     /// Forty drops in a row: ten are reported, the others counted.
     static func storm() -> Int32 {
         for _ in 0..<40 {
@@ -57,7 +71,8 @@ enum ThreadBoundCases {
         pthread_create(
             &thread, nil,
             { pointer in
-                let body = Unmanaged<Smuggled<@Sendable () -> Void>>.fromOpaque(pointer!).takeRetainedValue()  // passed one line above
+                // Passed one line above.
+                let body = Unmanaged<Smuggled<@Sendable () -> Void>>.fromOpaque(pointer!).takeRetainedValue()
                 body.value?()
                 return nil
             }, box)

@@ -24,7 +24,7 @@ struct DropSiteTests {
         #expect(capture.ownerName == "CrashProbe")
         #expect(capture.createdNanoseconds > 0)
 
-        let symbols = try await ProbeSymbols()
+        let symbols = try ProbeSymbols()
         let created = try symbols.names(of: capture.creationFrames, in: run.page)
         #expect(created.contains { $0.contains("createValue") }, "\(created)")
         #expect(created.contains { $0.contains("6level1") }, "\(created)")
@@ -36,6 +36,28 @@ struct DropSiteTests {
         #expect(threads.map(\.state) == [.crashed, .parked])
         #expect(threads[1].tid == UInt32(run.pid))
         #expect(threads[0].tid == capture.crashedThread)
+    }
+
+    /// The thread that faults waits until the drop site's capture is over, with its registers in it, then has a capture
+    /// of its own.
+    @Test func aFaultDuringADropSiteNeitherStealsItsCaptureNorHangs() async throws {
+        let run = try await ProbeRun.run("fault-during-drop", parkDeadline: .milliseconds(100)) { page, socket in
+            if try page.capture().kind == .dropSite {
+                let limit = ContinuousClock.now + .seconds(30)
+                while try page.threads().count(where: { $0.state == .parked }) < 2, ContinuousClock.now < limit {
+                    sched_yield()
+                }
+                let states = try page.threads().map(\.state)
+                #expect(states == [.crashed, .parked, .parked])
+            }
+            try socket.finish()
+        }
+        #expect(run.ending == .signal(SIGSEGV))
+        #expect(run.hellos.map(\.capture_sequence) == [1, 2])
+        let capture = try run.page.capture()
+        #expect(capture.kind == .signal)
+        #expect(capture.sequence == 2)
+        #expect(capture.subject.isEmpty)
     }
 
     @Test func useOnAnotherThreadThrowsAndIsReported() async throws {
@@ -55,7 +77,8 @@ struct DropSiteTests {
     }
 
     @Test func thePolicyAbortEndsTheProcessWithAReportOfItsOwn() async throws {
-        let run = try await ProbeRun.run("thread-bound-drop", environment: ["GRANITE_THREAD_BOUND": "abort"], collector: nil)
+        let run = try await ProbeRun.run(
+            "thread-bound-drop", environment: ["GRANITE_THREAD_BOUND": "abort"], collector: nil)
         #expect(run.ending == .signal(SIGABRT))
         let capture = try run.page.capture()
         #expect(capture.kind == .signal)

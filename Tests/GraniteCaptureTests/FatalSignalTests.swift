@@ -63,7 +63,7 @@ struct FatalSignalTests {
         #expect(try String(decoding: run.page.maps(), as: UTF8.self).contains("[vdso]"))
         #expect(try run.page.snapshot().segments.contains { $0.kind == .vdso })
 
-        let names = try await ProbeSymbols().names(of: capture.handlerFrames, in: run.page)
+        let names = try ProbeSymbols().names(of: capture.handlerFrames, in: run.page)
         var rest = names[...]
         for frame in expected.frames {
             let found = rest.firstIndex { $0.contains(frame) }
@@ -117,7 +117,7 @@ struct FatalSignalTests {
         let capture = try run.page.capture()
         #expect(capture.stage == .finished)
         #expect(!capture.flags.contains(.secondFault))
-        let names = try await ProbeSymbols().names(of: capture.handlerFrames, in: run.page)
+        let names = try ProbeSymbols().names(of: capture.handlerFrames, in: run.page)
         #expect(names.count { $0 == "granite_probe_overflow" } > 100)
         // The stack pointer may lie in the guard page: the copy begins at the first readable byte above.
         let stackPointer = try run.page.threads()[0].registers[7]

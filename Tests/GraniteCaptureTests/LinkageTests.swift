@@ -9,31 +9,35 @@ import Testing
 struct LinkageTests {
     /// Object files that a handler can reach.
     private static let handlerFiles = [
-        "core", "handler", "park", "walk", "mappings", "snapshot", "memory_server", "modules", "frame_pointers", "capture_now",
+        "core", "handler", "park", "walk", "mappings", "snapshot", "memory_server", "modules", "frame_pointers",
+        "capture_now",
     ]
     /// Object files that are only called before a crash.
     private static let installFiles = [
         "install", "alternate_stack", "signal_mask", "walk_load", "modules_load", "fork",
     ]
 
-    /// What handler files may call. In the list of signal-safety(7): clock_gettime, close, getpid, getuid, lseek, mem*, open, openat, poll,
-    /// pwrite, read, recv, sendmsg, sigaction, sig*set, siglongjmp, _exit. Beside it:
+    /// What handler files may call. In the list of signal-safety(7): clock_gettime, close, getpid, getuid, lseek, mem*,
+    /// open, poll, pwrite, read, recv, sendmsg, sigaction, sig*set, siglongjmp, _exit. Beside it:
     private static let allowed: Set<String> = [
         "__errno_location",  // errno is thread-local; its address is computed
         "syscall",  // one kernel entry, no state but errno
         "__sigsetjmp",  // stores registers; reads the mask by rt_sigprocmask(2)
         "getcontext",  // as __sigsetjmp
         "_GLOBAL_OFFSET_TABLE_", "__stack_chk_fail",
-        "_exit", "clock_gettime", "close", "getpid", "getuid", "lseek", "memchr", "memcmp", "memcpy", "memmove", "memset", "open", "openat",
-        "poll", "pwrite", "read", "recv", "sendmsg", "sigaction", "sigdelset", "sigemptyset", "sigfillset", "sigaddset", "siglongjmp",
+        "_exit", "clock_gettime", "close", "getpid", "getuid", "lseek", "memchr", "memcmp", "memcpy", "memmove",
+        "memset", "open",
+        "poll", "pwrite", "read", "recv", "sendmsg", "sigaction", "sigdelset", "sigemptyset", "sigfillset", "sigaddset",
+        "siglongjmp",
         "granite_modules_next",  // of an install file: dl_iterate_phdr calls it only while nothing is frozen
     ]
 
-    private func symbols(_ option: String, of file: String) async throws -> Set<String> {
+    private func symbols(_ option: String, of file: String) throws -> Set<String> {
         let object = BuildProducts.directory.appendingPathComponent("CGraniteCapture.build/\(file).c.o").path
-        let (ending, output, errors) = try await Command.run(URL(fileURLWithPath: "/usr/bin/nm"), [option, "-P", object])
-        #expect(ending == .code(0), "\(errors)")
-        return Set(output.split(separator: "\n").compactMap { $0.split(separator: " ").first.map(String.init) })
+        return Set(
+            try SymbolTable.lines([option, "-P"], of: object).compactMap {
+                $0.split(separator: " ").first.map(String.init)
+            })
     }
 
     @Test func everyFileOfTheCoreIsOfOneKind() throws {
@@ -42,12 +46,12 @@ struct LinkageTests {
         #expect(Set(files) == Set((Self.handlerFiles + Self.installFiles).map { "\($0).c" }))
     }
 
-    @Test func handlerFilesCallOnlyAllowedFunctions() async throws {
+    @Test func handlerFilesCallOnlyAllowedFunctions() throws {
         var defined: Set<String> = []
         var called: [String: Set<String>] = [:]
         for file in Self.handlerFiles {
-            defined.formUnion(try await symbols("--defined-only", of: file))
-            called[file] = try await symbols("--undefined-only", of: file)
+            defined.formUnion(try symbols("--defined-only", of: file))
+            called[file] = try symbols("--undefined-only", of: file)
         }
         #expect(!defined.isEmpty)
         for (file, names) in called {
@@ -56,23 +60,26 @@ struct LinkageTests {
         }
     }
 
-    @Test func theListWouldNoticeAnAllocation() async throws {
-        let names = try await symbols("--undefined-only", of: "walk_load")
+    @Test func theListWouldNoticeAnAllocation() throws {
+        let names = try symbols("--undefined-only", of: "walk_load")
         #expect(names.contains("dlopen"))
         #expect(Self.allowed.isDisjoint(with: ["dlopen", "dlsym", "malloc", "free", "pthread_mutex_lock", "printf"]))
     }
 
-    @Test func theProbeExportsTheInterposedFunctions() async throws {
-        let (_, output, _) = try await Command.run(
-            URL(fileURLWithPath: "/usr/bin/nm"), ["-D", "--defined-only", BuildProducts.executable("CrashProbe").path])
+    @Test func theProbeExportsTheInterposedFunctions() throws {
+        let lines = try SymbolTable.lines(["-D", "--defined-only"], of: BuildProducts.executable("CrashProbe").path)
         for name in ["pthread_create", "pthread_sigmask", "sigprocmask", "dl_iterate_phdr"] {
-            #expect(output.contains(" T \(name)\n"))
+            #expect(lines.contains { $0.hasSuffix(" T \(name)") })
         }
     }
 
-    private static let compiler = ["/usr/bin/c++", "/usr/bin/g++"].first { FileManager.default.isExecutableFile(atPath: $0) }
+    private static let compiler = ["/usr/bin/c++", "/usr/bin/g++"].first {
+        FileManager.default.isExecutableFile(atPath: $0)
+    }
 
-    private func compileExtension(_ source: String, in folder: TemporaryDirectory, language: String = "c++") async throws -> String {
+    private func compileExtension(_ source: String, in folder: TemporaryDirectory, language: String = "c++")
+        async throws -> String
+    {
         try folder.write(source, to: "extension.cc")
         let library = folder.file("extension.so").path
         let (ending, _, errors) = try await Command.run(
@@ -104,12 +111,14 @@ struct LinkageTests {
         let library = try await compileExtension("extern \"C\" int probe() { throw 42; }", in: folder)
         let run = try await ProbeRun.run("cpp-throw", argument: library)
         #expect(run.ending == .signal(SIGABRT))
-        let names = try await ProbeSymbols().names(of: run.page.capture().handlerFrames, in: run.page)
+        let names = try ProbeSymbols().names(of: run.page.capture().handlerFrames, in: run.page)
         #expect(names.first == "granite_probe_throw_in")
     }
 
-    /// A library that is loaded ahead sees every allocation, and whether it is made on an alternate stack: in a handler.
-    @Test(.enabled(if: compiler != nil), arguments: ["null-read", "abort", "double-free", "threads-20", "second-fault"])
+    /// A library that is loaded ahead sees every allocation, and whether it is made on an alternate stack: in a
+    /// handler.
+    @Test(
+        .enabled(if: compiler != nil), arguments: ["null-read", "abort", "double-free", "threads-20", "second-fault"])
     func nothingIsAllocatedInAHandler(_ name: String) async throws {
         let folder = try TemporaryDirectory()
         let detector = try await compileExtension(

@@ -3,7 +3,6 @@
 import CGraniteCapture
 import Foundation
 import GraniteCrashChannel
-import Synchronization
 import TestSupport
 import Testing
 
@@ -49,7 +48,9 @@ struct MemoryServerTests {
     @Test func aRangeThatEndsInUnmappedMemoryIsCutAtThePage() async throws {
         let run = try await ProbeRun.run("null-read") { page, socket in
             let stack = try #require(
-                String(decoding: try page.maps(), as: UTF8.self).split(separator: "\n").first { $0.hasSuffix("[stack]") })
+                String(decoding: try page.maps(), as: UTF8.self).split(separator: "\n").first {
+                    $0.hasSuffix("[stack]")
+                })
             let end = try #require(UInt64(stack.split(separator: " ")[0].split(separator: "-")[1], radix: 16))
             try socket.send([Self.read(end - 5000, 65536)])
             let (header, bytes) = try socket.receiveReply()

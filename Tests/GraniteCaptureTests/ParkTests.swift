@@ -73,6 +73,25 @@ struct ParkTests {
         #expect(threads[1].name == "CrashProbe")
     }
 
+    /// SIGPROF reaches threads that block real-time signals past our wrappers.
+    @Test func aThreadThatLeavesOnlySIGPROFOpenParks() async throws {
+        let run = try await ProbeRun.run("half-deaf-thread", parkDeadline: .seconds(4))
+        #expect(run.ending == .signal(SIGSEGV))
+        #expect(try run.page.capture().flags == [])
+        try expectStacks(run.page, threads: 2)
+    }
+
+    /// EMFILE: the handler gives up its spare descriptor.
+    @Test func aProcessWithoutFreeDescriptorsIsCapturedWhole() async throws {
+        let run = try await ProbeRun.run("no-descriptors")
+        #expect(run.ending == .signal(SIGSEGV))
+        #expect(try run.page.capture().flags == [])
+        try expectStacks(run.page, threads: 4)
+        let names = try run.page.threads().map(\.name)
+        #expect(names == ["CrashProbe", "sleeper", "sleeper", "sleeper"])
+        #expect(try String(decoding: run.page.maps(), as: UTF8.self).contains("[vdso]"))
+    }
+
     /// RLIMIT_SIGPENDING 0: the kernel refuses to queue real-time signals (EAGAIN), SIGPROF is delivered all the same.
     @Test func threadsParkWhereNoSignalCanBeQueued() async throws {
         let run = try await ProbeRun.run("threads-20-unqueued")
@@ -86,7 +105,7 @@ struct ParkTests {
         #expect(run.ending == .signal(SIGSEGV))
         let capture = try run.page.capture()
         #expect(capture.stage == .finished)
-        let names = try await ProbeSymbols().names(of: capture.handlerFrames, in: run.page)
+        let names = try ProbeSymbols().names(of: capture.handlerFrames, in: run.page)
         #expect(names.first == "granite_probe_null_read")
         #expect(names.contains { $0.contains("6level1") })
     }

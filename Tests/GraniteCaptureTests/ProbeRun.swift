@@ -11,10 +11,10 @@ struct ProbeRun {
     var ending: Command.Ending
     var page: CrashPage
     var pid: pid_t
-    /// What the worker sent on the memory socket before the collector took over: at most one hello.
+    /// One for each capture that reached stage E.
     var hellos: [granite_memory_hello]
 
-    /// What the test does once the worker said hello.
+    /// What the test does each time the worker says hello.
     typealias Collector = @Sendable (CrashPage, MemorySocket) throws -> Void
 
     /// Answers at once that it has all it wants.
@@ -24,7 +24,8 @@ struct ProbeRun {
 
     /// Runs the named case. `collector` nil: the probe gets no memory socket.
     static func run(
-        _ name: String, level: String = "short", serveDeadline: Duration = .seconds(20), parkDeadline: Duration = .seconds(20),
+        _ name: String, level: String = "short", serveDeadline: Duration = .seconds(20),
+        parkDeadline: Duration = .seconds(20),
         argument: String = "", environment: [String: String] = [:], collector: Collector? = satisfied
     ) async throws -> ProbeRun {
         try await withCheckedThrowingContinuation { continuation in
@@ -33,7 +34,8 @@ struct ProbeRun {
                 continuation.resume(
                     with: Result {
                         try runBlocking(
-                            name, level: level, serveDeadline: serveDeadline, parkDeadline: parkDeadline, argument: argument,
+                            name, level: level, serveDeadline: serveDeadline, parkDeadline: parkDeadline,
+                            argument: argument,
                             environment: environment, collector: collector)
                     })
             }.start()
@@ -41,7 +43,8 @@ struct ProbeRun {
     }
 
     private static func runBlocking(
-        _ name: String, level: String, serveDeadline: Duration, parkDeadline: Duration, argument: String, environment: [String: String],
+        _ name: String, level: String, serveDeadline: Duration, parkDeadline: Duration, argument: String,
+        environment: [String: String],
         collector: Collector?
     ) throws -> ProbeRun {
         let descriptor = try CrashPage.make(crashID: "01TEST", slot: 1, generation: 1, level: level == "full" ? 2 : 1)
@@ -57,7 +60,8 @@ struct ProbeRun {
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
         var arguments = [
-            BuildProducts.executable("CrashProbe").path, name, "--level", level, "--page-fd", "10", "--argument", argument,
+            BuildProducts.executable("CrashProbe").path, name, "--level", level, "--page-fd", "10", "--argument",
+            argument,
             "--serve-deadline-ms", milliseconds(serveDeadline), "--park-deadline-ms", milliseconds(parkDeadline),
         ]
         posix_spawn_file_actions_adddup2(&actions, descriptor, 10)
@@ -70,7 +74,9 @@ struct ProbeRun {
         variables.merge(environment) { $1 }
         var pid: pid_t = 0
         let error = withCStrings(arguments) { words in
-            withCStrings(variables.map { "\($0.key)=\($0.value)" }) { posix_spawn(&pid, words[0]!, &actions, nil, words, $0) }
+            withCStrings(variables.map { "\($0.key)=\($0.value)" }) {
+                posix_spawn(&pid, words[0]!, &actions, nil, words, $0)
+            }
         }
         close(ends[1])
         guard error == 0 else { throw POSIXError(POSIXErrorCode(rawValue: error) ?? .EINVAL) }
@@ -85,21 +91,27 @@ struct ProbeRun {
         let process = granite_pidfd_open(pid)
         defer { close(process) }
         var watched = [
-            pollfd(fd: process, events: Int16(POLLIN), revents: 0), pollfd(fd: socket.descriptor, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: process, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: socket.descriptor, events: Int16(POLLIN), revents: 0),
         ]
         var killed = false
         while true {
-            let ready = poll(&watched, collector == nil || !hellos.isEmpty ? 1 : 2, 60_000)
+            let ready = poll(&watched, 2, 60_000)
             if ready == 0 {
                 kill(pid, SIGKILL)
                 killed = true
                 continue
             }
-            if watched[1].revents & Int16(POLLIN) != 0, hellos.isEmpty, let hello = socket.receive(granite_memory_hello.self) {
-                hellos.append(hello)
-                try collector?(page, socket)
-            } else if watched[1].revents != 0, watched[0].revents == 0 {
-                watched[1].fd = -1  // closed by the worker: only its end is awaited now
+            if watched[1].revents & Int16(POLLIN) != 0 {
+                switch socket.receive(granite_memory_hello.self) {
+                case .message(let hello):
+                    hellos.append(hello)
+                    try collector?(page, socket)
+                case .other: break  // a reply that the collector did not want
+                case .closed: watched[1].fd = -1
+                }
+            } else if watched[1].revents != 0 {
+                watched[1].fd = -1
             }
             guard watched[0].revents != 0 else { continue }
             var status: Int32 = 0
@@ -129,18 +141,27 @@ struct MemorySocket: Sendable {
 
     /// One reply: its header and its bytes.
     func receiveReply() throws -> (header: granite_memory_reply, bytes: [UInt8]) {
-        var buffer = [UInt8](repeating: 0, count: MemoryLayout<granite_memory_reply>.size + Int(GRANITE_MEMORY_MAX_READ))
+        var buffer = [UInt8](
+            repeating: 0, count: MemoryLayout<granite_memory_reply>.size + Int(GRANITE_MEMORY_MAX_READ))
         let size = recv(descriptor, &buffer, buffer.count, 0)
         guard size >= MemoryLayout<granite_memory_reply>.size else { throw POSIXError(.EIO) }
         let header = buffer.withUnsafeBytes { $0.loadUnaligned(as: granite_memory_reply.self) }
         return (header, Array(buffer[MemoryLayout<granite_memory_reply>.size..<size]))
     }
 
-    /// One message of a fixed size; nil if there is none of it.
-    func receive<Message: BitwiseCopyable>(_ type: Message.Type) -> Message? {
-        withUnsafeTemporaryAllocation(of: Message.self, capacity: 1) { buffer in
-            recv(descriptor, buffer.baseAddress, MemoryLayout<Message>.size, 0) == MemoryLayout<Message>.size ? buffer[0] : nil
-        }
+    enum Received<Message> {
+        case message(Message)
+        case other
+        case closed
+    }
+
+    /// The next message, if it has this type's size.
+    func receive<Message: BitwiseCopyable>(_ type: Message.Type) -> Received<Message> {
+        var buffer = [UInt8](repeating: 0, count: Int(GRANITE_MEMORY_MAX_READ) + 64)
+        let size = recv(descriptor, &buffer, buffer.count, 0)
+        guard size > 0 else { return .closed }
+        guard size == MemoryLayout<Message>.size else { return .other }
+        return .message(buffer.withUnsafeBytes { $0.loadUnaligned(as: Message.self) })
     }
 }
 

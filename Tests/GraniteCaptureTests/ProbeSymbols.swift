@@ -10,18 +10,21 @@ struct ProbeSymbols {
     private var functions: [(address: UInt64, name: String)]
     private let path = BuildProducts.executable("CrashProbe").resolvingSymlinksInPath().path
 
-    init() async throws {
-        let (_, output, _) = try await Command.run(URL(fileURLWithPath: "/usr/bin/nm"), ["--numeric-sort", "--defined-only", path])
-        functions = output.split(separator: "\n").compactMap { line in
+    init() throws {
+        functions = try SymbolTable.lines(["--numeric-sort", "--defined-only"], of: path).compactMap { line in
             let words = line.split(separator: " ", maxSplits: 2)
-            guard words.count == 3, "tT".contains(words[1]), let address = UInt64(words[0], radix: 16) else { return nil }
+            guard words.count == 3, "tT".contains(words[1]), let address = UInt64(words[0], radix: 16) else {
+                return nil
+            }
             return (address, String(words[2]))
         }
     }
 
     /// The names of those addresses that lie in the executable, in order.
     func names(of addresses: [Address], in page: CrashPage) throws -> [String] {
-        let lines = String(decoding: try page.maps(), as: UTF8.self).split(separator: "\n").filter { $0.hasSuffix(path) }
+        let lines = String(decoding: try page.maps(), as: UTF8.self).split(separator: "\n").filter {
+            $0.hasSuffix(path)
+        }
         let ranges = lines.compactMap { line -> Range<UInt64>? in
             let bounds = line.prefix { $0 != " " }.split(separator: "-").compactMap { UInt64($0, radix: 16) }
             return bounds.count == 2 ? bounds[0]..<bounds[1] : nil

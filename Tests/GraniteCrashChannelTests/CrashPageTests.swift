@@ -3,10 +3,9 @@
 import CGraniteCapture
 import CLinux
 import Glibc
+import GraniteCrashChannel
 import GraniteReport
 import Testing
-
-@testable import GraniteCrashChannel
 
 /// A page that the test writes as a worker would.
 private final class WrittenPage {
@@ -74,16 +73,22 @@ struct CrashPageTests {
     }
 
     @Test func theHeadHasTheLayoutOfTheHeader() {
-        #expect(MemoryLayout<GraniteHead>.size == Int(GRANITE_OFFSET_REQUESTS.rawValue))
-        #expect(MemoryLayout<GraniteHead>.offset(of: \.crashID) == MemoryLayout<granite_crash_page>.offset(of: \.crash_id))
-        #expect(MemoryLayout<GraniteHead>.offset(of: \.slot) == MemoryLayout<granite_crash_page>.offset(of: \.slot))
-        #expect(MemoryLayout<GraniteHead>.offset(of: \.level) == MemoryLayout<granite_crash_page>.offset(of: \.level))
-        #expect(MemoryLayout<GraniteHead>.offset(of: \.ready) == MemoryLayout<granite_crash_page>.offset(of: \.ready))
+        #expect(MemoryLayout<CrashPageHead>.size == Int(GRANITE_OFFSET_REQUESTS.rawValue))
         #expect(
-            MemoryLayout<GraniteHead>.offset(of: \.heartbeatNanoseconds) == MemoryLayout<granite_crash_page>.offset(of: \.heartbeat_ns))
-        #expect(MemoryLayout<GraniteHead>.offset(of: \.pythonRuntime) == MemoryLayout<granite_crash_page>.offset(of: \.python_runtime))
+            MemoryLayout<CrashPageHead>.offset(of: \.crashID) == MemoryLayout<granite_crash_page>.offset(of: \.crash_id)
+        )
+        #expect(MemoryLayout<CrashPageHead>.offset(of: \.slot) == MemoryLayout<granite_crash_page>.offset(of: \.slot))
+        #expect(MemoryLayout<CrashPageHead>.offset(of: \.level) == MemoryLayout<granite_crash_page>.offset(of: \.level))
+        #expect(MemoryLayout<CrashPageHead>.offset(of: \.ready) == MemoryLayout<granite_crash_page>.offset(of: \.ready))
         #expect(
-            MemoryLayout<GraniteHead>.offset(of: \.breadcrumbCount) == MemoryLayout<granite_crash_page>.offset(of: \.breadcrumb_count))
+            MemoryLayout<CrashPageHead>.offset(of: \.heartbeatNanoseconds)
+                == MemoryLayout<granite_crash_page>.offset(of: \.heartbeat_ns))
+        #expect(
+            MemoryLayout<CrashPageHead>.offset(of: \.pythonRuntime)
+                == MemoryLayout<granite_crash_page>.offset(of: \.python_runtime))
+        #expect(
+            MemoryLayout<CrashPageHead>.offset(of: \.breadcrumbCount)
+                == MemoryLayout<granite_crash_page>.offset(of: \.breadcrumb_count))
     }
 
     @Test func memoryIsReadFromSegments() throws {
@@ -165,9 +170,10 @@ struct CrashPageTests {
             entry.sequence = number == 68 ? number * 2 + 1 : number * 2 + 2
             entry.time_ns = UInt64(number)
             let index = Int(number) % Int(GRANITE_MAX_BREADCRUMBS)
-            written.write(entry, at: Int(GRANITE_OFFSET_BREADCRUMBS.rawValue) + index * MemoryLayout<granite_breadcrumb>.stride)
+            written.write(
+                entry, at: Int(GRANITE_OFFSET_BREADCRUMBS.rawValue) + index * MemoryLayout<granite_breadcrumb>.stride)
         }
-        written.write(count, at: try #require(MemoryLayout<GraniteHead>.offset(of: \.breadcrumbCount)))
+        written.write(count, at: try #require(MemoryLayout<CrashPageHead>.offset(of: \.breadcrumbCount)))
         #expect(try written.page.breadcrumbs().map(\.timeNanoseconds) == (6..<70).filter { $0 != 68 })
     }
 
@@ -188,7 +194,9 @@ struct CrashPageTests {
             try CrashPage(descriptor: written.descriptor)
         }
         written.write(UInt64(0), at: 0)
-        #expect(throws: CrashPageError(.notAPage, while: "opening the crash page")) { try CrashPage(descriptor: written.descriptor) }
+        #expect(throws: CrashPageError(.notAPage, while: "opening the crash page")) {
+            try CrashPage(descriptor: written.descriptor)
+        }
     }
 
     @Test(arguments: [0, 1, 64, 127, 128, 4096, Int(GRANITE_OFFSET_CAPTURE.rawValue) + 10, 1 << 20, (1 << 20) + 100])

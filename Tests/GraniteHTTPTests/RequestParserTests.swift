@@ -107,6 +107,7 @@ private let invalid: [(stream: String, status: Int)] = [
     (line + host + "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501),
     (line + host + "Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n", 501),
     (line + host + "Transfer-Encoding: identity\r\n\r\n", 501),
+    (line + host + "Transfer-Encoding: chunked\t\r\n\r\n0\r\n\r\n", 501),
     (line + host + "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", 501),
     (line + host + "Transfer-Encoding: \"chunked\"\r\n\r\n0\r\n\r\n", 501),
     (line + host + "Transfer-Encoding: \u{b}chunked\r\n\r\n0\r\n\r\n", 400),
@@ -148,6 +149,9 @@ private let invalidChunks: [(stream: String, status: Int)] = [
     (chunked + "0\r\nA: b\u{0}\r\n\r\n", 400),
     (chunked + "0\r\nA: b\n\r\n", 400),
     (chunked + "0\r\nnonsense\r\n\r\n", 400),
+    (chunked + "0\r\nHost: b\r\n\r\n", 400),
+    (chunked + "0\r\nContent-Length: 5\r\n\r\n", 400),
+    (chunked + "0\r\ntransfer-encoding: chunked\r\n\r\n", 400),
 ]
 
 /// Streams that must be taken, and what comes out.
@@ -194,7 +198,7 @@ private let valid: [(stream: String, requests: [String])] = [
     (chunked + "A\r\n0123456789\r\nb\r\n0123456789a\r\n0\r\n\r\n", ["POST / 1.1 [\"Host: a\", \"Transfer-Encoding: chunked\"] body 21"]),
     (chunked + "001\r\na\r\n000\r\n\r\n", ["POST / 1.1 [\"Host: a\", \"Transfer-Encoding: chunked\"] body 1"]),
     (chunked + "2\r\n\r\n\r\n0\r\n\r\n", ["POST / 1.1 [\"Host: a\", \"Transfer-Encoding: chunked\"] body 2"]),
-    (chunked + "1\r\na\r\n0\r\nX-Trailer: b\r\nHost: evil\r\n\r\n", ["POST / 1.1 [\"Host: a\", \"Transfer-Encoding: chunked\"] body 1"]),
+    (chunked + "1\r\na\r\n0\r\nX-Trailer: b\r\nY: c\r\n\r\n", ["POST / 1.1 [\"Host: a\", \"Transfer-Encoding: chunked\"] body 1"]),
     (chunked + "1\r\na\r\n0\r\n\r\n" + line + host + "\r\n", ["POST / 1.1 [\"Host: a\", \"Transfer-Encoding: chunked\"] body 1", "GET / 1.1 [\"Host: a\"] body 0"]),
     ("POST / HTTP/1.1\r\n" + host + "transfer-encoding:CHUNKED\r\n\r\n0\r\n\r\n", ["POST / 1.1 [\"Host: a\", \"transfer-encoding: CHUNKED\"] body 0"]),
 ]

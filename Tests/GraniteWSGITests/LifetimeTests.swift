@@ -9,7 +9,11 @@ struct LifetimeTests {
     @Test(arguments: Python.installed)
     func objectsKeptBeyondTheirRequestRaiseAndMayDieOnAnotherThread(_ python: Python) async throws {
         let run = try await Probe.serve(
-            python, [ScriptedRequest("/keep") { $0.body = "secret" }, ScriptedRequest("/use_kept") { $0.body = "other" }, ScriptedRequest("/several")])
+            python,
+            [
+                ScriptedRequest("/keep") { $0.body = "secret" }, ScriptedRequest("/use_kept") { $0.body = "other" },
+                ScriptedRequest("/several"),
+            ])
         let read = "ValueError: wsgi.input was read after its request had ended"
         #expect(
             run.answers[1].json == "[\"\(read)\",\"\(read)\",\"\(read)\","
@@ -20,12 +24,14 @@ struct LifetimeTests {
 
     @Test func startResponseBelongsToTheRequestsThread() async throws {
         let run = try await Probe.serve(try Python.usual, [ScriptedRequest("/other_thread")])
-        #expect(run.answers[0].json == #"["RuntimeError: start_response was called on another thread than its request's"]"#)
+        #expect(
+            run.answers[0].json == #"["RuntimeError: start_response was called on another thread than its request's"]"#)
     }
 
     @Test(arguments: Python.installed)
     func errorInDelDuringCollectionOnAnotherThreadIsTold(_ python: Python) async throws {
-        let run = try await Probe.serve(python, [ScriptedRequest("/cursed_on_other_thread"), ScriptedRequest("/several")])
+        let run = try await Probe.serve(
+            python, [ScriptedRequest("/cursed_on_other_thread"), ScriptedRequest("/several")])
         let hook = try #require(run.hooks.first)
         #expect(run.hooks.count == 1)
         #expect(hook.kind == "unraisable")
@@ -57,7 +63,8 @@ struct LifetimeTests {
 
     @Test(arguments: Python.installed)
     func noFrameOfTheServerIsBelowTheApplication(_ python: Python) async throws {
-        let run = try await Probe.serve(python, [ScriptedRequest("/frames"), ScriptedRequest("/frames") { $0.thread = 1 }])
+        let run = try await Probe.serve(
+            python, [ScriptedRequest("/frames"), ScriptedRequest("/frames") { $0.thread = 1 }])
         #expect(run.answers.map(\.json) == [#"["frames","app"]"#, #"["frames","app"]"#])
     }
 
@@ -65,7 +72,8 @@ struct LifetimeTests {
     @Test(arguments: Python.installed)
     func nothingLeaks(_ python: Python) async throws {
         let kinds = [
-            "/several", "/generator", "/caught", "/keep", "/breaks", "/file?buffered", "/exits?exit", "/keywords", "/read_all", "/live_objects",
+            "/several", "/generator", "/caught", "/keep", "/breaks", "/file?buffered", "/exits?exit", "/keywords",
+            "/read_all", "/live_objects",
         ]
         let requests = kinds.map { kind in ScriptedRequest(kind) { $0.body = "0123456789" } }
         let short = try await Probe.serve(python, requests, options: ["--repeat", "200"])

@@ -19,8 +19,13 @@ struct Python: CustomTestStringConvertible, Sendable {
         return (9...13).compactMap { minor in
             for prefix in prefixes {
                 let path = "\(prefix)/bin/python3.\(minor)"
-                let libraries = ["\(prefix)/lib/libpython3.\(minor).so.1.0", "\(prefix)/lib/x86_64-linux-gnu/libpython3.\(minor).so.1.0"]
-                if FileManager.default.isExecutableFile(atPath: path), libraries.contains(where: FileManager.default.fileExists) {
+                let libraries = [
+                    "\(prefix)/lib/libpython3.\(minor).so.1.0",
+                    "\(prefix)/lib/x86_64-linux-gnu/libpython3.\(minor).so.1.0",
+                ]
+                if FileManager.default.isExecutableFile(atPath: path),
+                    libraries.contains(where: FileManager.default.fileExists)
+                {
                     return Python(path: path, version: "3.\(minor)")
                 }
             }
@@ -55,7 +60,9 @@ struct ProbeRun {
     /// "unraisable subject | message", in order.
     var hooks: [(kind: String, subject: String, message: String, isMainThread: Bool)] {
         lines.compactMap { line in
-            if case .hook(let kind, let subject, let message, let isMainThread) = line { return (kind, subject, message, isMainThread) }
+            if case .hook(let kind, let subject, let message, let isMainThread) = line {
+                return (kind, subject, message, isMainThread)
+            }
             return nil
         }
     }
@@ -71,7 +78,8 @@ enum Probe {
 
     /// Runs the probe; `requests` go to it as a script.
     static func run(
-        _ arguments: [String], _ requests: [ScriptedRequest] = [], environment: [String: String?] = [:], directory: URL? = fixtures
+        _ arguments: [String], _ requests: [ScriptedRequest] = [], environment: [String: String?] = [:],
+        directory: URL? = fixtures
     ) async throws -> ProbeRun {
         let folder = try TemporaryDirectory()
         let script = folder.file("script.json")
@@ -79,20 +87,27 @@ enum Probe {
         var variables: [String: String?] = ["VIRTUAL_ENV": nil, "PYTHONPATH": nil, "PYTHONDONTWRITEBYTECODE": "1"]
         variables.merge(environment) { $1 }
         let (ending, output, errors) = try await Command.run(
-            BuildProducts.executable("WSGIProbe"), arguments + ["--script", script.path], environment: variables, directory: directory)
+            BuildProducts.executable("WSGIProbe"), arguments + ["--script", script.path], environment: variables,
+            directory: directory)
         var run = ProbeRun(ending: ending, errors: errors)
         for line in output.split(separator: "\n") {
             // What is no line of the probe's, the application printed.
-            if let parsed = try? JSONDecoder().decode(ProbeLine.self, from: Data(line.utf8)) { run.lines.append(parsed) }
+            if let parsed = try? JSONDecoder().decode(ProbeLine.self, from: Data(line.utf8)) {
+                run.lines.append(parsed)
+            }
         }
         return run
     }
 
     /// Serves requests with `wsgi_cases:app`, and expects the probe to end well.
-    static func serve(_ python: Python, _ requests: [ScriptedRequest], target: String = "wsgi_cases:app", options: [String] = []) async throws -> ProbeRun {
+    static func serve(
+        _ python: Python, _ requests: [ScriptedRequest], target: String = "wsgi_cases:app", options: [String] = []
+    ) async throws -> ProbeRun {
         let run = try await run(["serve", "--python", python.path] + options + [target], requests)
         guard run.ending == .code(0), run.answers.count == requests.count else {
-            throw Failed(description: "the probe ended with \(run.ending): \(run.failure?.description ?? "") \(run.errors.suffix(3000))")
+            throw Failed(
+                description:
+                    "the probe ended with \(run.ending): \(run.failure?.description ?? "") \(run.errors.suffix(3000))")
         }
         return run
     }

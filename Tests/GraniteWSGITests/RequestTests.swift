@@ -11,7 +11,8 @@ struct RequestTests {
         let request = ScriptedRequest("/caf%C3%A9/%zz%2fx%?a=%20b") {
             $0.method = "PATCH"
             $0.headers = [
-                ["Host", "shop"], ["content-TYPE", "a/b"], ["Content-Length", "2"], ["X-Up", "caf\u{c3}\u{a9}"], ["Accept", "a"],
+                ["Host", "shop"], ["content-TYPE", "a/b"], ["Content-Length", "2"], ["X-Up", "caf\u{c3}\u{a9}"],
+                ["Accept", "a"],
                 ["accept", "b"], ["Cookie", "c=1"], ["COOKIE", "d=2"], [String(repeating: "n", count: 100), "long"],
             ]
             $0.body = "xy"
@@ -24,10 +25,14 @@ struct RequestTests {
         let shown = environ.filter { !$0.key.hasPrefix("wsgi.") }.mapValues { "\($0)" }
         #expect(
             shown == [
-                "REQUEST_METHOD": "PATCH", "SCRIPT_NAME": "", "PATH_INFO": "/caf\u{c3}\u{a9}/%zz/x%", "QUERY_STRING": "a=%20b",
-                "RAW_URI": "/caf%C3%A9/%zz%2fx%?a=%20b", "REQUEST_URI": "/caf%C3%A9/%zz%2fx%?a=%20b", "GATEWAY_INTERFACE": "CGI/1.1",
-                "SERVER_SOFTWARE": "granite", "SERVER_NAME": "127.0.0.1", "SERVER_PORT": "8000", "SERVER_PROTOCOL": "HTTP/1.0",
-                "REMOTE_ADDR": "::1", "REMOTE_PORT": "1234", "CONTENT_TYPE": "a/b", "CONTENT_LENGTH": "2", "HTTP_HOST": "shop",
+                "REQUEST_METHOD": "PATCH", "SCRIPT_NAME": "", "PATH_INFO": "/caf\u{c3}\u{a9}/%zz/x%",
+                "QUERY_STRING": "a=%20b",
+                "RAW_URI": "/caf%C3%A9/%zz%2fx%?a=%20b", "REQUEST_URI": "/caf%C3%A9/%zz%2fx%?a=%20b",
+                "GATEWAY_INTERFACE": "CGI/1.1",
+                "SERVER_SOFTWARE": "granite", "SERVER_NAME": "127.0.0.1", "SERVER_PORT": "8000",
+                "SERVER_PROTOCOL": "HTTP/1.0",
+                "REMOTE_ADDR": "::1", "REMOTE_PORT": "1234", "CONTENT_TYPE": "a/b", "CONTENT_LENGTH": "2",
+                "HTTP_HOST": "shop",
                 "HTTP_X_UP": "caf\u{c3}\u{a9}", "HTTP_ACCEPT": "a,b", "HTTP_COOKIE": "c=1; d=2",
                 "HTTP_" + String(repeating: "N", count: 100): "long", "granite.request_id": "w1-1",
             ])
@@ -55,7 +60,10 @@ struct RequestTests {
     @Test func requestsDoNotSeeEachOthersHeaders() async throws {
         let run = try await Probe.serve(
             try Python.usual,
-            [ScriptedRequest { $0.headers += [["X-Secret", "1"]] }, ScriptedRequest { $0.method = "DELETE" }, ScriptedRequest()])
+            [
+                ScriptedRequest { $0.headers += [["X-Secret", "1"]] }, ScriptedRequest { $0.method = "DELETE" },
+                ScriptedRequest(),
+            ])
         let last = try #require(run.answers[2].value(as: [String: Any].self))
         #expect(last["HTTP_X_SECRET"] == nil)
         #expect(last["REQUEST_METHOD"] as? String == "GET")
@@ -64,7 +72,9 @@ struct RequestTests {
 
     @Test func headerNamesInventedByClientsAreBounded() async throws {
         let requests = (0..<40).map { round in
-            ScriptedRequest { $0.headers = (0..<50).map { ["X-\(round)-\($0)", "\($0)"] } + [["User-Agent", "probe"]] }
+            ScriptedRequest {
+                $0.headers = (0..<50).map { ["X-\(round)-\($0)", "\($0)"] } + [["User-Agent", "probe"]]
+            }
         }
         let run = try await Probe.serve(try Python.usual, requests)
         let last = try #require(run.answers.last?.value(as: [String: Any].self))
@@ -101,7 +111,8 @@ struct RequestTests {
         let run = try await Probe.serve(try Python.usual, [ScriptedRequest("/read_wrongly") { $0.body = "x" }])
         #expect(
             run.answers[0].value(as: [String].self) == [
-                "TypeError: 'str' object cannot be interpreted as an integer", "TypeError: read() takes fewer arguments",
+                "TypeError: 'str' object cannot be interpreted as an integer",
+                "TypeError: read() takes fewer arguments",
                 "TypeError: read() got an unexpected or repeated argument 'length'",
                 "TypeError: readline() got an unexpected or repeated argument 'hint'",
                 "ValueError: wsgi.input was read after its request had ended",

@@ -17,19 +17,27 @@ struct ResponseTests {
                     $0.headers += [["Content-Type", "a/b"], ["Content-Length", "3"]]
                     $0.body = "abc"
                 },
-                ScriptedRequest("/write"), ScriptedRequest("/late"), ScriptedRequest("/excinfo"), ScriptedRequest("/twice"),
-                ScriptedRequest("/reason"), ScriptedRequest("/iter"), ScriptedRequest("/listclose"), ScriptedRequest("/midraise"),
-                ScriptedRequest("/cookies"), ScriptedRequest("/badname"), ScriptedRequest("/newline"), ScriptedRequest("/unihdr"),
-                ScriptedRequest("/latin1"), ScriptedRequest("/badstatus"), ScriptedRequest("/none"), ScriptedRequest("/strbody"),
-                ScriptedRequest("/empty"), ScriptedRequest("/err"), ScriptedRequest("/sysexit"), ScriptedRequest("/print"),
+                ScriptedRequest("/write"), ScriptedRequest("/late"), ScriptedRequest("/excinfo"),
+                ScriptedRequest("/twice"),
+                ScriptedRequest("/reason"), ScriptedRequest("/iter"), ScriptedRequest("/listclose"),
+                ScriptedRequest("/midraise"),
+                ScriptedRequest("/cookies"), ScriptedRequest("/badname"), ScriptedRequest("/newline"),
+                ScriptedRequest("/unihdr"),
+                ScriptedRequest("/latin1"), ScriptedRequest("/badstatus"), ScriptedRequest("/none"),
+                ScriptedRequest("/strbody"),
+                ScriptedRequest("/empty"), ScriptedRequest("/err"), ScriptedRequest("/sysexit"),
+                ScriptedRequest("/print"),
                 ScriptedRequest("/closed"), ScriptedRequest("/"),
             ], target: "probe_app")
         let shown = run.answers.map { "\($0.status) \($0.reason) \($0.ending) \($0.text)" }
         #expect(
             shown == [
-                "200 OK finish v", "200 OK finish abc", "200 OK finish onetwo", "201 Created finish late", "503 Busy finish busy",
-                "500 OK fail ", "299 Custom Reason finish r", "200 OK finish abc", "200 OK finish x", "200 OK fail part1part2",
-                "200 OK finish c", "500 OK fail ", "500 OK fail ", "500 OK fail ", "200 OK finish c", "500  fail ", "500  fail ",
+                "200 OK finish v", "200 OK finish abc", "200 OK finish onetwo", "201 Created finish late",
+                "503 Busy finish busy",
+                "500 OK fail ", "299 Custom Reason finish r", "200 OK finish abc", "200 OK finish x",
+                "200 OK fail part1part2",
+                "200 OK finish c", "500 OK fail ", "500 OK fail ", "500 OK fail ", "200 OK finish c", "500  fail ",
+                "500  fail ",
                 "500 OK fail ", "204 No Content finish ", "500  fail ", "500  fail ", "200 OK finish p",
                 #"200 OK finish {"iter": 1, "list": 1}"#, "200 OK finish hello",
             ])
@@ -41,8 +49,14 @@ struct ResponseTests {
     }
 
     @Test(arguments: [
-        (#"["abc", []]"#, "ValueError: the status must be three digits from 200 to 599, a space and a reason, not \"abc\""),
-        (#"["200", []]"#, "ValueError: the status must be three digits from 200 to 599, a space and a reason, not \"200\""),
+        (
+            #"["abc", []]"#,
+            "ValueError: the status must be three digits from 200 to 599, a space and a reason, not \"abc\""
+        ),
+        (
+            #"["200", []]"#,
+            "ValueError: the status must be three digits from 200 to 599, a space and a reason, not \"200\""
+        ),
         (#"["100 Continue", []]"#, "ValueError: the status must be three digits"),
         (#"["600 Far", []]"#, "ValueError: the status must be three digits"),
         (#"["200 O\nK", []]"#, "ValueError: the status must be three digits"),
@@ -57,11 +71,20 @@ struct ResponseTests {
         (#"["200 OK", [["a", "\u2603"]]]"#, "ValueError: a header's value has characters outside of latin-1: '☃'"),
         (#"["200 OK", [["a", "\ud800"]]]"#, "ValueError: a header's value has characters outside of latin-1"),
         (#"["200 OK", [["Connection", "close"]]]"#, "ValueError: \"Connection\" is a hop-by-hop header"),
-        (#"["200 OK", [["transfer-encoding", "chunked"]]]"#, "ValueError: \"transfer-encoding\" is a hop-by-hop header"),
+        (
+            #"["200 OK", [["transfer-encoding", "chunked"]]]"#,
+            "ValueError: \"transfer-encoding\" is a hop-by-hop header"
+        ),
         (#"["200 OK", [["Upgrade", "x"]]]"#, "ValueError: \"Upgrade\" is a hop-by-hop header"),
-        (#"["200 OK", [["Content-Length", "1"], ["content-length", "1"]]]"#, "ValueError: Content-Length must be one decimal number"),
+        (
+            #"["200 OK", [["Content-Length", "1"], ["content-length", "1"]]]"#,
+            "ValueError: Content-Length must be one decimal number"
+        ),
         (#"["200 OK", [["Content-Length", "-1"]]]"#, "ValueError: Content-Length must be one decimal number"),
-        (#"["200 OK", [["Content-Length", "1234567890123456789"]]]"#, "ValueError: Content-Length must be one decimal number"),
+        (
+            #"["200 OK", [["Content-Length", "1234567890123456789"]]]"#,
+            "ValueError: Content-Length must be one decimal number"
+        ),
     ])
     func invalidHeadIsRefusedBeforeAnyByteIsSent(_ arguments: String, _ error: String) async throws {
         let run = try await Probe.serve(try Python.usual, [ScriptedRequest("/bad_start") { $0.body = arguments }])
@@ -79,7 +102,8 @@ struct ResponseTests {
             run.answers[1].value(as: [String].self) == [
                 "TypeError: start_response(status, headers, exc_info=None) was called without headers",
                 "TypeError: start_response(status, headers, exc_info=None) was called without headers",
-                "TypeError: the headers must be a list, not tuple", "TypeError: exc_info must be what sys.exc_info() returns",
+                "TypeError: the headers must be a list, not tuple",
+                "TypeError: exc_info must be what sys.exc_info() returns",
                 "TypeError: the status must be a str, not bytes", "TypeError: start_response() takes fewer arguments",
                 "TypeError: start_response() got an unexpected or repeated argument 'reason'",
                 "TypeError: each header must be a tuple of two str",
@@ -88,7 +112,12 @@ struct ResponseTests {
 
     @Test(arguments: Python.installed)
     func excInfoAfterTheHeadRaisesTheApplicationsException(_ python: Python) async throws {
-        let run = try await Probe.serve(python, [ScriptedRequest("/error_after_head"), ScriptedRequest("/no_start"), ScriptedRequest("/write_then_error"), ScriptedRequest("/write_wrongly")])
+        let run = try await Probe.serve(
+            python,
+            [
+                ScriptedRequest("/error_after_head"), ScriptedRequest("/no_start"),
+                ScriptedRequest("/write_then_error"), ScriptedRequest("/write_wrongly"),
+            ])
         #expect(run.answers[0].text == "partKeyError: 'late'")
         #expect(run.answers[1].status == 500)
         #expect(run.errors.contains("AssertionError: the application sent a body without calling start_response first"))
@@ -99,11 +128,13 @@ struct ResponseTests {
     @Test(arguments: Python.installed)
     func bodyIsSentAsItIsYielded(_ python: Python) async throws {
         let run = try await Probe.serve(
-            python, ["several", "nothing", "no_chunks", "generator", "declared", "subclass"].map { ScriptedRequest("/" + $0) })
+            python,
+            ["several", "nothing", "no_chunks", "generator", "declared", "subclass"].map { ScriptedRequest("/" + $0) })
         let calls = run.answers.map { "\($0.bodyLength.map(String.init) ?? "-"): \($0.calls.joined(separator: ", "))" }
         #expect(
             calls == [
-                "3: write 1, write 0, write 2, finish", "0: finish", "0: finish", "-: write 3, flush, write 3, flush, finish",
+                "3: write 1, write 0, write 2, finish", "0: finish", "0: finish",
+                "-: write 3, flush, write 3, flush, finish",
                 "-: write 5, finish", "7: write 7, finish",
             ])
     }
@@ -113,8 +144,10 @@ struct ResponseTests {
         let run = try await Probe.serve(
             python,
             [
-                ScriptedRequest("/long") { $0.clientLeavesAfter = 3000 }, ScriptedRequest("/breaks"), ScriptedRequest("/breaks_first"),
-                ScriptedRequest("/declared"), ScriptedRequest("/endless"), ScriptedRequest("/closes_badly"), ScriptedRequest("/closed"),
+                ScriptedRequest("/long") { $0.clientLeavesAfter = 3000 }, ScriptedRequest("/breaks"),
+                ScriptedRequest("/breaks_first"),
+                ScriptedRequest("/declared"), ScriptedRequest("/endless"), ScriptedRequest("/closes_badly"),
+                ScriptedRequest("/closed"),
             ])
         #expect(run.answers[0].calls == ["write 1000", "flush", "write 1000", "flush", "write 1000", "fail"])
         #expect(run.answers.map(\.ending) == ["fail", "fail", "fail", "finish", "finish", "finish", "finish"])
@@ -125,7 +158,8 @@ struct ResponseTests {
     }
 
     @Test(arguments: [
-        ("str", "fail", 500, "gave str"), ("bytearray", "fail", 500, "gave bytearray"), ("int", "fail", 500, "returned int, not an iterable"),
+        ("str", "fail", 500, "gave str"), ("bytearray", "fail", 500, "gave bytearray"),
+        ("int", "fail", 500, "returned int, not an iterable"),
         ("none", "fail", 500, "returned NoneType, not an iterable"), ("iterated", "fail", 200, "gave str"),
     ])
     func chunksMustBeBytes(_ kind: String, _ ending: String, _ status: Int, _ error: String) async throws {
@@ -159,14 +193,19 @@ struct ResponseTests {
     func filesAreSentByDescriptorWhereThatSendsWhatReadWould(_ python: Python) async throws {
         let kinds = ["buffered", "raw", "offset", "length", "memory", "gzip", "empty"]
         let run = try await Probe.serve(
-            python, kinds.flatMap { [ScriptedRequest("/file?" + $0), ScriptedRequest("/file_closed")] } + [ScriptedRequest("/file?text")])
+            python,
+            kinds.flatMap { [ScriptedRequest("/file?" + $0), ScriptedRequest("/file_closed")] } + [
+                ScriptedRequest("/file?text")
+            ])
         let files = stride(from: 0, to: kinds.count * 2, by: 2).map { run.answers[$0] }
         #expect(
-            files.map { "\($0.bodyLength.map(String.init) ?? "-") \($0.calls.joined(separator: ", ")): \($0.text)" } == [
-                "10 sendfile 10, finish: 0123456789", "10 sendfile 10, finish: 0123456789", "6 sendfile 6, finish: 456789",
-                "- sendfile 3, finish: 012", "- write 4, flush, write 4, flush, write 2, flush, finish: 0123456789",
-                "- write 4, flush, write 4, flush, write 2, flush, finish: 0123456789", "0 finish: ",
-            ])
+            files.map { "\($0.bodyLength.map(String.init) ?? "-") \($0.calls.joined(separator: ", ")): \($0.text)" }
+                == [
+                    "10 sendfile 10, finish: 0123456789", "10 sendfile 10, finish: 0123456789",
+                    "6 sendfile 6, finish: 456789",
+                    "- sendfile 3, finish: 012", "- write 4, flush, write 4, flush, write 2, flush, finish: 0123456789",
+                    "- write 4, flush, write 4, flush, write 2, flush, finish: 0123456789", "0 finish: ",
+                ])
         #expect(stride(from: 1, to: kinds.count * 2, by: 2).allSatisfy { run.answers[$0].text == "true" })
         #expect(run.answers.last?.status == 500)  // a text file gives str
         let direct = try await Probe.serve(python, [ScriptedRequest("/file_wrapper_directly")])

@@ -1,11 +1,10 @@
 // Finding Python, honouring its environment, loading the application, and what is said when that fails.
 
 import Foundation
+import GraniteWSGI
 import TestSupport
 import Testing
 import WSGIProbe
-
-@testable import GraniteWSGI
 
 @Suite(.timeLimit(.minutes(3)))
 struct StartTests {
@@ -14,10 +13,12 @@ struct StartTests {
         let folder = try TemporaryDirectory()
         let environment = folder.file("venv")
         let made = try await Command.run(
-            URL(fileURLWithPath: python.path), ["-m", "venv", "--without-pip", environment.path], environment: ["VIRTUAL_ENV": nil])
+            URL(fileURLWithPath: python.path), ["-m", "venv", "--without-pip", environment.path],
+            environment: ["VIRTUAL_ENV": nil])
         try #require(made.ending == .code(0), "\(made.errors)")
         let site = environment.appendingPathComponent("lib/python\(python.version)/site-packages")
-        try folder.write("marker = 'from the environment'", to: "venv/lib/python\(python.version)/site-packages/only_here.py")
+        try folder.write(
+            "marker = 'from the environment'", to: "venv/lib/python\(python.version)/site-packages/only_here.py")
         try folder.write("import only_here\nfrom wsgi_cases import app", to: "app/entry.py")
         try FileManager.default.copyItem(
             at: Probe.fixtures.appendingPathComponent("wsgi_cases.py"), to: folder.file("app/wsgi_cases.py"))
@@ -36,32 +37,82 @@ struct StartTests {
     }
 
     @Test(arguments: [
-        ("absent", "there is no module absent in DIR, nor on sys.path. Start in the application's folder, or give it with --chdir", false),
-        ("package.absent:app", "there is no module package.absent in DIR, nor on sys.path. Start in the application's folder, or give it with --chdir", false),
-        ("needs", "importing needs raised ModuleNotFoundError: No module named 'never_installed'. Install the package that has never_installed into this Python environment", true),
+        (
+            "absent",
+            "there is no module absent in DIR, nor on sys.path. Start in the application's folder, or give it with --chdir",
+            false
+        ),
+        (
+            "package.absent:app",
+            "there is no module package.absent in DIR, nor on sys.path. Start in the application's folder, or give it with --chdir",
+            false
+        ),
+        (
+            "needs",
+            "importing needs raised ModuleNotFoundError: No module named 'never_installed'. Install the package that has never_installed into this Python environment",
+            true
+        ),
         ("broken", "importing broken raised ZeroDivisionError: division by zero", true),
         ("syntax", "importing syntax raised SyntaxError: ", true),
         ("leaves", "importing leaves raised SystemExit: 5", true),
-        ("named", "module named (DIR/named.py) has no attribute app or application. Did you mean named:service?", false),
+        (
+            "named", "module named (DIR/named.py) has no attribute app or application. Did you mean named:service?",
+            false
+        ),
         ("named:apk", "module named (DIR/named.py) has no attribute apk. Did you mean named:service?", false),
-        ("several", "module several (DIR/several.py) has no attribute app or application. These look like applications: several:first, several:create_app()", false),
-        ("nothing", "module nothing (DIR/nothing.py) has no attribute app or application. Nothing in it looks like a WSGI application", false),
-        ("asynchronous", "asynchronous:app is asynchronous (ASGI), and Granite serves WSGI. Wrap it, for example with a2wsgi.ASGIMiddleware", false),
-        ("text", "text:app is a str, which is not callable. A WSGI application is called with environ and start_response (PEP 3333)", false),
-        ("several:create_app()", "the factory several:create_app() raised ValueError: no settings. It is called without arguments", true),
-        ("app.py", "\"app.py\" does not name an application: it is a file's path. Write the module's name, app:app, and the folder with --chdir", false),
-        ("a b:app", "\"a b:app\" does not name an application: \"a b\" is no module name. Write module:attribute, such as app:app or shop.wsgi:application", false),
-        ("app:f(1)", "\"app:f(1)\" does not name an application: \"f(1)\" is no attribute name. Arguments cannot be given: write a function without any", false),
+        (
+            "several",
+            "module several (DIR/several.py) has no attribute app or application. These look like applications: several:first, several:create_app()",
+            false
+        ),
+        (
+            "nothing",
+            "module nothing (DIR/nothing.py) has no attribute app or application. Nothing in it looks like a WSGI application",
+            false
+        ),
+        (
+            "asynchronous",
+            "asynchronous:app is asynchronous (ASGI), and Granite serves WSGI. Wrap it, for example with a2wsgi.ASGIMiddleware",
+            false
+        ),
+        (
+            "text",
+            "text:app is a str, which is not callable. A WSGI application is called with environ and start_response (PEP 3333)",
+            false
+        ),
+        (
+            "several:create_app()",
+            "the factory several:create_app() raised ValueError: no settings. It is called without arguments", true
+        ),
+        (
+            "app.py",
+            "\"app.py\" does not name an application: it is a file's path. Write the module's name, app:app, and the folder with --chdir",
+            false
+        ),
+        (
+            "a b:app",
+            "\"a b:app\" does not name an application: \"a b\" is no module name. Write module:attribute, such as app:app or shop.wsgi:application",
+            false
+        ),
+        (
+            "app:f(1)",
+            "\"app:f(1)\" does not name an application: \"f(1)\" is no attribute name. Arguments cannot be given: write a function without any",
+            false
+        ),
     ])
     func loadErrorsSayWhatToDo(_ target: String, _ expected: String, _ hasTraceback: Bool) async throws {
         let folder = try TemporaryDirectory()
         for (name, text) in [
-            "needs.py": "import never_installed", "broken.py": "def f():\n    return 1 / 0\nf()", "syntax.py": "def", "leaves.py": "import sys\nsys.exit(5)",
+            "needs.py": "import never_installed", "broken.py": "def f():\n    return 1 / 0\nf()", "syntax.py": "def",
+            "leaves.py": "import sys\nsys.exit(5)",
             "named.py": "def service(environ, start_response): pass\nvalue = 1",
-            "several.py": "def first(environ, start_response): pass\ndef create_app():\n    raise ValueError('no settings')",
-            "nothing.py": "x = 1", "asynchronous.py": "async def app(scope, receive, send): pass", "text.py": "app = 'x'", "package/__init__.py": "",
+            "several.py":
+                "def first(environ, start_response): pass\ndef create_app():\n    raise ValueError('no settings')",
+            "nothing.py": "x = 1", "asynchronous.py": "async def app(scope, receive, send): pass",
+            "text.py": "app = 'x'", "package/__init__.py": "",
         ] { try folder.write(text, to: name) }
-        let run = try await Probe.run(["serve", "--python", try Python.usual.path, "--directory", folder.url.path, target], directory: folder.url)
+        let run = try await Probe.run(
+            ["serve", "--python", try Python.usual.path, "--directory", folder.url.path, target], directory: folder.url)
         #expect(run.ending == .code(3))
         let failure = try #require(run.failure)
         let said = failure.description.replacingOccurrences(of: folder.url.path, with: "DIR")
@@ -87,7 +138,8 @@ struct StartTests {
             """, to: "shop.py")
         let options = isFactory ? ["--factory"] : []
         let run = try await Probe.run(
-            ["serve", "--python", try Python.usual.path, "--directory", folder.url.path] + options + [target], [ScriptedRequest()])
+            ["serve", "--python", try Python.usual.path, "--directory", folder.url.path] + options + [target],
+            [ScriptedRequest()])
         #expect(run.answers.first?.text == "served", "\(run.failure?.description ?? "")")
     }
 
@@ -98,8 +150,13 @@ struct StartTests {
             try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: url.path)
             return url.path
         }
-        func answer(_ implementation: String, _ version: String, _ hex: Int, base: String, _ freeThreaded: String = "") -> String {
-            let fields = ["noise\\000granite-python", "/x/bin/python3", "/x", base, implementation, version, "\(hex)", "/x/lib", "libpython.a", "", "", "", freeThreaded]
+        func answer(_ implementation: String, _ version: String, _ hex: Int, base: String, _ freeThreaded: String = "")
+            -> String
+        {
+            let fields = [
+                "noise\\000granite-python", "/x/bin/python3", "/x", base, implementation, version, "\(hex)", "/x/lib",
+                "libpython.a", "", "", "", freeThreaded,
+            ]
             return "printf '" + fields.joined(separator: "\\000") + "\\000'"
         }
         func message(_ python: String?, _ environment: [String: String] = [:]) -> String {
@@ -134,15 +191,20 @@ struct StartTests {
             message(try make("dies", "exit 9")) == """
                 DIR/dies ended with status 9 before it could say where it lives. Run it by hand: DIR/dies -c 'import sysconfig'
                 """)
-        #expect(message(try make("mute", "echo hello")) == "DIR/mute did not say where it lives. Run it by hand: DIR/mute -m sysconfig")
+        #expect(
+            message(try make("mute", "echo hello"))
+                == "DIR/mute did not say where it lives. Run it by hand: DIR/mute -m sysconfig")
         #expect(
             message("/nowhere/python") == """
                 /nowhere/python is neither a Python interpreter nor a virtual environment. Give the path of python3, or of the folder that has \
                 bin/python3
                 """)
-        #expect(message("python9", ["PATH": folder.url.path]) == "there is no python9 on PATH. Give its whole path with --python")
         #expect(
-            message(nil, ["PATH": "/nowhere"]) == "there is no python3 on PATH. Activate a virtual environment, or give an interpreter with --python")
+            message("python9", ["PATH": folder.url.path])
+                == "there is no python9 on PATH. Give its whole path with --python")
+        #expect(
+            message(nil, ["PATH": "/nowhere"])
+                == "there is no python3 on PATH. Activate a virtual environment, or give an interpreter with --python")
         #expect(
             message(nil, ["VIRTUAL_ENV": "/nowhere"]) == """
                 VIRTUAL_ENV is /nowhere, and there is no bin/python3 in it. Activate another environment, or give an interpreter with --python
@@ -163,7 +225,8 @@ struct StartTests {
         try folder.write("no library", to: "libpython3.11.so.1.0")
         func message(_ library: String) -> String {
             let installation = PythonInstallation(
-                executable: "/x/python3", prefix: "/x", basePrefix: "/x", version: "3.11.9", hexVersion: 0x030b_09f0, library: library)
+                executable: "/x/python3", prefix: "/x", basePrefix: "/x", version: "3.11.9", hexVersion: 0x030b_09f0,
+                library: library)
             do {
                 _ = try PythonInterpreter.start(installation, arguments: [], directory: nil)
                 return "started"
@@ -173,6 +236,7 @@ struct StartTests {
             message(folder.file("libpython3.11.so.1.0").path)
                 == "cannot open DIR/libpython3.11.so.1.0: DIR/libpython3.11.so.1.0: file too short")
         #expect(
-            message("libm.so.6") == "libm.so.6 has no function Py_GetVersion. Granite runs CPython 3.9 to 3.13 with a GIL")
+            message("libm.so.6")
+                == "libm.so.6 has no function Py_GetVersion. Granite runs CPython 3.9 to 3.13 with a GIL")
     }
 }

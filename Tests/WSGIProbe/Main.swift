@@ -1,5 +1,5 @@
-// Starts a Python in this process, loads an application, and sends it what a script says: an interpreter starts only once per process,
-// so each test runs one probe.
+// Starts a Python in this process, loads an application, and sends it what a script says: an interpreter starts only
+// once per process, so each test runs one probe.
 //
 //   WSGIProbe locate [python]
 //   WSGIProbe serve [--python P] [--directory D] [--factory] [--repeat N] --script FILE TARGET
@@ -28,17 +28,28 @@ enum Probe {
         var names: [String] = []
         var rest = arguments.dropFirst()
         while let word = rest.popFirst() {
-            if word == "--factory" { options[word] = "" } else if word.hasPrefix("--") { options[word] = rest.popFirst() } else { names.append(word) }
+            if word == "--factory" {
+                options[word] = ""
+            } else if word.hasPrefix("--") {
+                options[word] = rest.popFirst()
+            } else {
+                names.append(word)
+            }
         }
         let environment = Foundation.ProcessInfo.processInfo.environment
-        var python = try PythonInstallation.locate(python: options["--python"] ?? (arguments.first == "locate" ? names.first : nil), environment: environment)
+        var python = try PythonInstallation.locate(
+            python: options["--python"] ?? (arguments.first == "locate" ? names.first : nil), environment: environment)
         if arguments.first == "locate" {
-            return say(.installation(executable: python.executable, prefix: python.prefix, version: python.version, library: python.library))
+            return say(
+                .installation(
+                    executable: python.executable, prefix: python.prefix, version: python.version,
+                    library: python.library))
         }
         if let version = options["--claimed-version"] { python.version = version }
         let directory = options["--directory"] ?? FileManager.default.currentDirectoryPath
         let target = try ApplicationTarget(names.first ?? "", factory: options["--factory"] != nil)
-        let interpreter = try PythonInterpreter.start(python, arguments: ["granite", names.first ?? ""], directory: directory)
+        let interpreter = try PythonInterpreter.start(
+            python, arguments: ["granite", names.first ?? ""], directory: directory)
         try PythonHooks.install(interpreter) { kind, subject, message in
             say(.hook(kind: "\(kind)", subject: subject, message: message, isMainThread: interpreter.isMainThread))
         }
@@ -48,14 +59,18 @@ enum Probe {
         if arguments.first == "measure" {
             measure(application, names.first ?? "", count: Int(options["--count"] ?? "") ?? 100_000)
         } else {
-            let script = try JSONDecoder().decode([ScriptedRequest].self, from: Data(contentsOf: URL(fileURLWithPath: options["--script"] ?? "/dev/stdin")))
+            let script = try JSONDecoder().decode(
+                [ScriptedRequest].self,
+                from: Data(contentsOf: URL(fileURLWithPath: options["--script"] ?? "/dev/stdin")))
             serve(script, repeats: Int(options["--repeat"] ?? "") ?? 1, application, interpreter)
         }
         interpreter.finalize()
     }
 
     /// Sends the script's requests; all rounds but the last are silent.
-    static func serve(_ script: [ScriptedRequest], repeats: Int, _ application: WSGIApplication, _ interpreter: PythonInterpreter) {
+    static func serve(
+        _ script: [ScriptedRequest], repeats: Int, _ application: WSGIApplication, _ interpreter: PythonInterpreter
+    ) {
         let main = application.makeThread()
         var others: [Int: ProbeThread] = [:]
         var number: UInt64 = 0
@@ -90,7 +105,8 @@ enum Probe {
     static func measure(_ application: WSGIApplication, _ name: String, count: Int) {
         let thread = application.makeThread()
         let script = ScriptedExchange(
-            ScriptedRequest { $0.headers = [["Host", "127.0.0.1:8000"], ["User-Agent", "wrk"], ["Accept", "*/*"]] }, number: 0x1234
+            ScriptedRequest { $0.headers = [["Host", "127.0.0.1:8000"], ["User-Agent", "wrk"], ["Accept", "*/*"]] },
+            number: 0x1234
         ) { true }
         let exchange = NullExchange(script.request)
         func batch(_ count: Int) -> Double {
@@ -114,7 +130,8 @@ enum Probe {
     }
 
     static func residentBytes() -> Int {
-        let pages = (try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8))?.split(separator: " ").dropFirst().first
+        let pages = (try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8))?.split(separator: " ")
+            .dropFirst().first
         return (pages.flatMap { Int($0) } ?? 0) * Int(getpagesize())
     }
 

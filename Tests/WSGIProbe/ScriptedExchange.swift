@@ -47,9 +47,11 @@ final class ScriptedExchange: Exchange {
         func part(_ range: Range<Int>) -> UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: whole[range]) }
         descriptor = script.isBodyInFile ? Self.makeFile(part(body)) : -1
         request = Request(
-            method: part(method), target: part(target), path: part(path), query: part(query), minorVersion: script.minorVersion,
+            method: part(method), target: part(target), path: part(path), query: part(query),
+            minorVersion: script.minorVersion,
             headers: UnsafeBufferPointer(fields), base: UnsafeRawPointer(storage.baseAddress!),
-            body: script.body == nil ? .none : descriptor >= 0 ? .file(descriptor: descriptor, length: body.count) : .memory(part(body)),
+            body: script.body == nil
+                ? .none : descriptor >= 0 ? .file(descriptor: descriptor, length: body.count) : .memory(part(body)),
             remoteAddress: part(address), remotePort: script.remotePort, number: number)
     }
 
@@ -135,7 +137,9 @@ final class ScriptedExchange: Exchange {
         if mayBlock && !isGILFree() { answer.callsWithGIL += 1 }
     }
 
-    private func latin1(_ bytes: UnsafeRawBufferPointer) -> String { String(bytes.map { Character(Unicode.Scalar($0)) }) }
+    private func latin1(_ bytes: UnsafeRawBufferPointer) -> String {
+        String(bytes.map { Character(Unicode.Scalar($0)) })
+    }
 }
 
 /// Counts, and keeps nothing: for measuring.

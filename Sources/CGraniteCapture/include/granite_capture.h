@@ -21,13 +21,16 @@ struct granite_capture_options {
 };
 
 /// Maps the page, loads libunwind, warms it up, installs the handlers and gives the calling thread an alternate stack.
-/// Call before any crash, once, first thing in main. Returns 0 or an errno value.
+/// Call before any crash, once, first thing in main. Returns 0 or an errno value (EPROTO: page_fd is no page of this
+/// version). A child of fork(2) that does not exec is not captured: its handlers are reset, its page becomes memory of
+/// its own, and granite_capture_now only counts there.
 int granite_capture_install(const struct granite_capture_options *_Nonnull options);
 
 /// The mapped page, or NULL before installation. Writing to it is a plain store: no system call.
 struct granite_crash_page *_Nullable granite_capture_page(void);
 
-/// Takes a new snapshot of the loaded objects (dl_iterate_phdr) for the handler's walk. Call before any crash, after dlopen.
+/// Takes a new snapshot of the loaded objects (dl_iterate_phdr) for the handler's walk. Call before any crash, after
+/// dlopen.
 void granite_capture_refresh_modules(void);
 
 /// Takes the number of the next breadcrumb, from 0. An atomic add. Async-signal-safe. Call after installation.
@@ -36,9 +39,10 @@ uint32_t granite_capture_next_breadcrumb(void);
 /// Where CPython keeps its state; lets the collector read Python frames. Call when the interpreter is initialized.
 void granite_capture_set_python(uint64_t runtime_address, uint32_t version_hex);
 
-/// Captures all threads now and goes on: the drop-site road. May be called from any thread, not from a signal handler. Blocks for
-/// some milliseconds; other threads are parked meanwhile. Strings are truncated to the page's fields; NULL is the empty string.
-/// Returns false if it was only counted (level off, a capture is running, or the rate limit).
+/// Captures all threads now and goes on: the drop-site road. May be called from any thread, not from a signal handler.
+/// Blocks for some milliseconds; other threads are parked meanwhile, and their nanosleep, poll or epoll_wait may end
+/// early with EINTR. Strings are truncated to the page's fields; NULL is the empty string. Returns false if it was only
+/// counted (level off, a capture is running, or the rate limit).
 bool granite_capture_now(uint32_t kind, const char *_Nullable subject, const char *_Nullable message, uint32_t owner_tid,
                          const char *_Nullable owner_name, uint64_t created_ns, const uint64_t *_Nullable creation_frames,
                          uint32_t creation_frame_count);
@@ -46,8 +50,8 @@ bool granite_capture_now(uint32_t kind, const char *_Nullable subject, const cha
 /// gettid(2) of the calling thread, asked for once per thread: nanoseconds afterwards. Async-signal-safe.
 uint32_t granite_capture_thread_id(void);
 
-/// Return addresses of the calling thread by frame pointers, innermost (the caller) first. Stops at the first frame that does not
-/// look like one. Costs nanoseconds; for creation stacks. Async-signal-safe.
+/// Return addresses of the calling thread by frame pointers, innermost (the caller) first. Stops at the first frame
+/// that does not look like one. Costs nanoseconds; for creation stacks. Async-signal-safe.
 uint32_t granite_capture_frame_pointers(uint64_t *_Nonnull frames, uint32_t capacity);
 
 /// Where a value was made.

@@ -1,5 +1,5 @@
-// Layouts of the objects that Granite shows to applications. In C because Python allocates them by size and Swift does not promise
-// the layout of its structs.
+// Layouts of the objects that Granite shows to applications. In C because Python allocates them by size and Swift does
+// not promise the layout of its structs.
 
 #ifndef GRANITE_PYTHON_OBJECTS_H
 #define GRANITE_PYTHON_OBJECTS_H
@@ -8,8 +8,8 @@
 
 #pragma clang assume_nonnull begin
 
-/// `wsgi.input`: a cursor over a body that the transport holds. The transport's buffer and descriptor are only reachable while
-/// `open`; when the request ends they are forgotten, and the object may live on, and die on any thread.
+/// `wsgi.input`: a cursor over a body that the transport holds. The transport's buffer and descriptor are only
+/// reachable while `open`; when the request ends they are forgotten, and the object may live on, and die on any thread.
 struct granite_input {
     PyObject head;
     const uint8_t *_Nullable bytes;  ///< body in memory, or NULL

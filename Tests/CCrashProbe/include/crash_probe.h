@@ -33,10 +33,14 @@ int granite_probe_on_thread(size_t stack_bytes, int (*_Nonnull body)(void));
 int granite_probe_sleepers(int count);
 /// RLIMIT_SIGPENDING 0: from now on real-time signals cannot be queued (EAGAIN).
 void granite_probe_forbid_queued_signals(void);
-/// Starts a thread that blocks every signal by the system call itself and sleeps.
-int granite_probe_deaf_thread(void);
+/// Starts a thread that blocks every signal but `open` (0: none) by the system call itself, and sleeps.
+int granite_probe_deaf_thread(int open);
+/// Opens files until the process has no free descriptor.
+int granite_probe_use_all_descriptors(void);
 /// Starts a thread that stays inside a dl_iterate_phdr callback; returns once it is there.
 int granite_probe_hold_dl_iterate_phdr(void);
+/// Starts a thread that blocks all but SIGSEGV by the system call itself, and reads address 0 once `*word` is not 0.
+int granite_probe_fault_when_set(const uint64_t *_Nonnull word);
 /// Two threads fault at the same moment.
 int granite_probe_two_at_once(void);
 /// Makes part of the page unwritable, so that the capture faults itself.

@@ -1,0 +1,214 @@
+// Puts a report together: page, analysis and the supervisor's news of the end, then diagnosis, redaction and fingerprint. Pure but for
+// uname(2): the same inputs give the same report.
+
+import Glibc
+import GraniteCrashChannel
+import GraniteReport
+
+struct ReportAssembler {
+    var id: String
+    var job: CollectorState.Job
+    var watch: SupervisorMessage.Watch
+    var process: ProcessFacts
+    var evidence: Evidence
+    var analysis: Analysis
+    /// Level of the worker and the collector together.
+    var level: String
+
+    func assemble(ending: Ending) -> CrashReport {
+        var report = CrashReport(id: id)
+        let page = evidence.page
+        // A page whose capture was a drop site says nothing of the exit that came later.
+        let capture = job.source == .exit ? nil : page.capture
+        report.kind = kind(capture, ending)
+        report.time = Timestamp.rfc3339(nanoseconds: capture?.timeNanoseconds ?? Self.now())
+        report.signal = capture.flatMap(Self.signal) ?? Self.signal(ending.exited)
+        report.process = processInfo(ending)
+        report.worker = workerInfo(ending)
+        let requests = page.requests.map { request(of: $0, at: capture?.enteredNanoseconds) }
+        report.requests = requests.isEmpty ? nil : requests
+        if let capture {
+            report.request = requests.first { $0.tid == Int(capture.crashedThread) }
+        } else if requests.count == 1 {
+            report.request = requests.first
+        }
+        if let capture, capture.kind != .signal { report.dropSite = dropSite(capture) }
+        report.threads = analysis.threads.isEmpty ? nil : analysis.threads
+        report.modules = analysis.modules.isEmpty ? nil : analysis.modules
+        let breadcrumbs = page.breadcrumbs.map(Self.breadcrumb)
+        report.breadcrumbs = breadcrumbs.isEmpty ? nil : breadcrumbs
+        report.logTail = ending.exited?.logTail
+        report.capture = captureInfo(capture)
+
+        let verdict = Diagnostician.diagnose(facts(report, capture, ending))
+        report.diagnosis = verdict.diagnosis
+        report.reason = Redaction.text(verdict.reason)
+        report = Redaction.redacted(report)
+        report.fingerprint = Fingerprint.make(for: report)
+        return report
+    }
+
+    private func kind(_ capture: CrashPage.Capture?, _ ending: Ending) -> CrashReport.Kind {
+        switch capture?.kind {
+        case .signal: return .signal
+        case .dropSite: return .dropSite
+        case .unraisable: return .unraisable
+        case .threadException: return .threadException
+        case .dump: return .dump
+        case .none?, nil: break
+        }
+        guard let exited = ending.exited else { return .exit }
+        let status = ExitStatus(waitStatus: exited.waitStatus)
+        if status.number == Int(SIGKILL), exited.oomKills ?? 0 > 0 { return .oomKill }
+        if exited.duringStartup { return .startup }
+        return status.number != nil ? .signal : .exit
+    }
+
+    private static func now() -> UInt64 {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        return UInt64(max(0, time.tv_sec)) &* 1_000_000_000 &+ UInt64(max(0, time.tv_nsec))
+    }
+
+    private static func signal(_ capture: CrashPage.Capture) -> SignalInfo? {
+        guard capture.kind == .signal else { return nil }
+        var info = SignalInfo()
+        let (number, code) = (Int(capture.signalNumber), Int(capture.signalCode))
+        info.number = number
+        info.name = SignalName.name(number)
+        info.code = code
+        info.codeName = SignalName.codeName(signal: number, code: code)
+        // si_addr means something where the signal came from the CPU (sigaction(2)).
+        if code > 0, [SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP].contains(capture.signalNumber) {
+            info.address = capture.signalAddress
+        }
+        if code <= 0, capture.senderPID > 0 {
+            info.sender = .init(pid: Int(capture.senderPID), uid: Int(capture.senderUID))
+        }
+        return info
+    }
+
+    private static func signal(_ exited: SupervisorMessage.Exited?) -> SignalInfo? {
+        guard let number = exited.flatMap({ ExitStatus(waitStatus: $0.waitStatus).number }) else { return nil }
+        var info = SignalInfo()
+        info.number = number
+        info.name = SignalName.name(number)
+        return info
+    }
+
+    private func processInfo(_ ending: Ending) -> ProcessInfo {
+        var info = ProcessInfo()
+        let status = evidence.page.status
+        info.pid = Int(watch.pid)
+        info.argv = process.argv.isEmpty ? nil : process.argv
+        info.executable = process.executable
+        info.directory = process.directory
+        info.cgroup = process.cgroup
+        info.uptimeSeconds = uptime(ending)
+        if let version = status?.pythonVersion, version != 0 {
+            info.pythonVersion = "\(version >> 24).\(version >> 16 & 0xff).\(version >> 8 & 0xff)"
+        }
+        info.architecture = Registers.architecture
+        info.kernel = Self.kernel()
+        info.exit = ending.exited.map { ExitStatus(waitStatus: $0.waitStatus) }
+        info.resources = ending.exited?.resources
+        if let rss = status?.residentBytes, rss > 0 { info.rssBytes = rss }
+        return info
+    }
+
+    private func uptime(_ ending: Ending) -> Double? {
+        if let exited = ending.exited { return exited.uptimeSeconds }
+        guard let status = evidence.page.status, let capture = evidence.page.capture, status.startedNanoseconds > 0,
+            capture.timeNanoseconds > status.startedNanoseconds
+        else { return nil }
+        return Double((capture.timeNanoseconds - status.startedNanoseconds) / 1_000_000) / 1000
+    }
+
+    private static func kernel() -> String? {
+        var name = utsname()
+        guard uname(&name) == 0 else { return nil }
+        return withUnsafeBytes(of: name.release) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+    }
+
+    private func workerInfo(_ ending: Ending) -> WorkerInfo {
+        var info = WorkerInfo()
+        info.slot = watch.slot
+        info.generation = watch.generation
+        info.respawnedAs = ending.respawned.map { Int($0.pid) }
+        info.respawnMilliseconds = ending.respawned?.afterMilliseconds
+        info.uptimeSeconds = uptime(ending)
+        info.requestsServed = evidence.page.status?.requestsServed
+        return info
+    }
+
+    private func request(of request: CrashPage.Request, at capture: UInt64?) -> RequestInfo {
+        var info = RequestInfo()
+        info.id = request.id
+        info.method = request.method
+        info.target = request.target
+        info.tid = Int(request.tid)
+        if let capture, capture >= request.startedNanoseconds, request.startedNanoseconds > 0 {
+            info.ageMilliseconds = Double((capture - request.startedNanoseconds) / 1000) / 1000
+        }
+        return info
+    }
+
+    private static func breadcrumb(_ crumb: CrashPage.Breadcrumb) -> Breadcrumb {
+        var info = Breadcrumb()
+        info.time = Timestamp.rfc3339(nanoseconds: crumb.timeNanoseconds)
+        info.tid = Int(crumb.tid)
+        info.category = crumb.category
+        info.message = crumb.message
+        return info
+    }
+
+    private func dropSite(_ capture: CrashPage.Capture) -> DropSite {
+        var site = DropSite()
+        site.subject = capture.subject.isEmpty ? nil : capture.subject
+        site.message = capture.message.isEmpty ? nil : capture.message
+        site.ownerTid = capture.ownerThread == 0 ? nil : Int(capture.ownerThread)
+        site.ownerName = capture.ownerName.isEmpty ? nil : capture.ownerName
+        site.created =
+            capture.createdNanoseconds == 0 ? nil : Timestamp.rfc3339(nanoseconds: capture.createdNanoseconds)
+        site.creationFrames = analysis.creationFrames.isEmpty ? nil : analysis.creationFrames
+        return site
+    }
+
+    private func captureInfo(_ capture: CrashPage.Capture?) -> CaptureInfo {
+        let account = CaptureAccount(capture: capture, job: job, level: level, threads: analysis.threads)
+        var info = CaptureInfo()
+        info.level = level
+        info.stage = account.stage
+        info.durations = account.durations + evidence.steps + analysis.steps
+        let errors = account.errors + evidence.errors + analysis.errors
+        info.errors = errors.isEmpty ? nil : errors
+        info.incomplete = account.isIncomplete || evidence.isIncomplete || analysis.isIncomplete
+        if let suppressed = evidence.page.status?.suppressedCaptures, suppressed > 0 {
+            info.suppressed = Int(suppressed)
+        }
+        return info
+    }
+
+    private func facts(_ report: CrashReport, _ capture: CrashPage.Capture?, _ ending: Ending) -> CrashFacts {
+        var facts = CrashFacts(kind: report.kind ?? .exit, pid: Int(watch.pid))
+        facts.signal = report.signal
+        facts.exit = report.process?.exit
+        facts.oomKills = ending.exited?.oomKills
+        facts.duringStartup = ending.exited?.duringStartup ?? false
+        facts.level = level
+        facts.rssBytes = report.process?.rssBytes ?? 0
+        facts.logTail = report.logTail ?? []
+        facts.dropSite = report.dropSite
+        guard let capture, let crashed = report.threads?.first else { return facts }
+        facts.errorCode = capture.errorCode
+        facts.trapNumber = capture.trapNumber
+        facts.registers = evidence.page.threads.first.map { $0.hasRegisters ? $0.registers : [] } ?? []
+        facts.threadName = crashed.name ?? ""
+        facts.crashedTid = crashed.tid
+        facts.frames = crashed.frames ?? []
+        facts.folded = crashed.folded
+        facts.map = evidence.page.map
+        facts.abortMessage = evidence.abortMessage
+        return facts
+    }
+}

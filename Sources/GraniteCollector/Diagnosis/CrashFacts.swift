@@ -1,0 +1,73 @@
+// Defines what a diagnosis may look at: facts that were read, none that were concluded. Pure values, so that every rule is tested
+// without a crash.
+
+package import GraniteReport
+
+package struct CrashFacts: Sendable {
+    package var kind: CrashReport.Kind
+    package var pid: Int
+    package var signal: SignalInfo?
+    /// x86_64: REG_ERR of a page fault; bit 1 = write, bit 4 = instruction fetch.
+    package var errorCode: UInt64 = 0
+    /// x86_64: REG_TRAPNO; 14 is a page fault, 13 a general protection fault.
+    package var trapNumber: UInt32 = 0
+    /// The crashed thread's, DWARF order; empty if it was not captured.
+    package var registers: [UInt64] = []
+    package var threadName = ""
+    /// The crashed thread's, merged and folded, innermost first.
+    package var frames: [Frame] = []
+    package var folded: ThreadReport.FoldedCycle?
+    package var map = MemoryMap()
+    package var exit: ExitStatus?
+    package var oomKills: Int?
+    package var duringStartup = false
+    package var level = "full"
+    package var rssBytes: UInt64 = 0
+    package var logTail: [String] = []
+    /// glibc's `__abort_msg`.
+    package var abortMessage: String?
+    package var dropSite: DropSite?
+    /// tid and name of the capturing thread.
+    package var crashedTid = 0
+
+    package init(kind: CrashReport.Kind, pid: Int) {
+        self.kind = kind
+        self.pid = pid
+    }
+
+    var programCounter: UInt64? {
+        registers.count > Registers.programCounter ? registers[Registers.programCounter] : nil
+    }
+    var stackPointer: UInt64? {
+        registers.count > Registers.stackPointer ? registers[Registers.stackPointer] : nil
+    }
+    var signalNumber: Int { signal?.number ?? 0 }
+}
+
+/// What a rule concludes: the diagnosis and the report's sentence.
+package struct Verdict: Sendable, Equatable {
+    package var diagnosis: Diagnosis
+    /// One sentence with a full stop.
+    package var reason: String
+
+    init(_ category: Diagnosis.Category, _ confidence: Diagnosis.Confidence, _ evidence: [String], _ reason: String) {
+        diagnosis = Diagnosis(category: category, confidence: confidence, evidence: evidence)
+        self.reason = reason
+    }
+}
+
+/// Goes through the rules in order; the first that has something to say is believed.
+package enum Diagnostician {
+    package static func diagnose(_ facts: CrashFacts) -> Verdict {
+        for rule in rules {
+            if let verdict = rule(facts) { return verdict }
+        }
+        return Verdict(.unknown, .possible, [], "The worker died, and nothing that was captured says why.")
+    }
+
+    static let rules: [@Sendable (CrashFacts) -> Verdict?] = [
+        DropSiteRule.verdict, OutOfMemoryRule.verdict, StartupRule.verdict, ExitRule.verdict, SentSignalRule.verdict,
+        AbortRule.verdict, TrapRule.verdict, StackOverflowRule.verdict, JumpRule.verdict, MemoryFaultRule.verdict,
+        OtherSignalRule.verdict,
+    ]
+}

@@ -1,0 +1,43 @@
+// The rule for captures that the worker survived: a value released on the wrong thread, an exception that nobody could catch, a dump.
+// Pure.
+
+import GraniteReport
+
+enum DropSiteRule {
+    static func verdict(_ facts: CrashFacts) -> Verdict? {
+        let subject = facts.dropSite?.subject.flatMap { $0.isEmpty ? nil : $0 }
+        let message = facts.dropSite?.message.flatMap { $0.isEmpty ? nil : Wording.trimmed($0) }
+        let here = thread(facts.threadName, facts.crashedTid)
+        switch facts.kind {
+        case .dropSite:
+            let owner = facts.dropSite?.ownerTid.map { thread(facts.dropSite?.ownerName ?? "", $0) }
+            var evidence = ["it was released on \(here)"]
+            if let owner { evidence.append("it belongs to \(owner)") }
+            if let message { evidence.append(message) }
+            return Verdict(
+                .threadAffinity, .certain, evidence,
+                Wording.sentence(
+                    "\(subject ?? "A value") was released on \(here)" + (owner.map { ", but belongs to \($0)" } ?? "")))
+        case .unraisable:
+            let unsendable = message?.contains("is unsendable, but is being dropped on another thread") == true
+            return Verdict(
+                unsendable ? .threadAffinity : .unraisableException, .certain,
+                ["sys.unraisablehook was called on \(here)"] + (subject.map { ["the object is \($0)"] } ?? []),
+                Wording.sentence(
+                    "Python could not raise an exception on \(here)" + (message.map { ": \($0)" } ?? "")
+                        + (subject.map { message == nil ? ": \($0)" : ", from \($0)" } ?? "")))
+        case .threadException:
+            return Verdict(
+                .uncaughtThreadException, .certain, ["threading.excepthook was called on \(here)"],
+                Wording.sentence("An exception ended \(here)" + (message.map { ": \($0)" } ?? "")))
+        case .dump:
+            return Verdict(.dump, .certain, [], "A person asked for a dump of the worker.")
+        case .signal, .exit, .oomKill, .startup, .hang:
+            return nil
+        }
+    }
+
+    private static func thread(_ name: String, _ tid: Int) -> String {
+        name.isEmpty ? "thread \(tid)" : "thread \"\(name)\" (\(tid))"
+    }
+}

@@ -1,0 +1,93 @@
+// Defines the reader of a worker's Python stacks: from the address of _PyRuntime to threads with files, names and
+// lines.
+
+/// Reads every thread's Python frames out of another process, without that process's help.
+///
+/// Works on CPython 3.9 to 3.13, release builds for x86_64. Whatever the memory holds, it ends after a bounded number
+/// of reads and never shows a frame whose code object was not recognized: a stack is rather cut short, and the snapshot
+/// says so.
+package struct PythonStackReader: Sendable {
+    private let runtime: UInt64
+    private let versionHex: UInt32
+
+    /// `runtime` is the address of `_PyRuntime`, `versionHex` is `PY_VERSION_HEX`; both as the worker's crash page
+    /// tells them.
+    package init(runtime: UInt64, versionHex: UInt32) {
+        self.runtime = runtime
+        self.versionHex = versionHex
+    }
+
+    /// Any thread may call it; the threads that are read must stand still.
+    package func read(from memory: any RemoteMemory) throws(PythonReadError) -> PythonSnapshot {
+        let pages = RemotePages(memory)
+        let layout = try layout(pages)
+        let list = try PythonThreadList(
+            runtime: runtime, checksRuntime: layout.minor < 13, layout: layout, pages: pages)
+        let walk = PythonFrameWalk(threads: list.threads, layout: layout, pages: pages)
+        var reader = PythonCodeReader(layout: layout, pages: pages)
+        let codes = reader.read(Set(walk.stacks.flatMap(\.frames).filter { !$0.isShim }.map(\.code)))
+
+        var snapshot = PythonSnapshot()
+        snapshot.gilHolder = list.gilHolder
+        snapshot.gilLocked = list.gilLocked
+        snapshot.collecting = list.collecting
+        snapshot.problems = list.problems + walk.problems
+        var cutStacks = 0
+        for (thread, stack) in zip(list.threads, walk.stacks) {
+            let (frames, isWhole) = Self.named(stack.frames, codes)
+            if !isWhole { cutStacks += 1 }
+            snapshot.threads.append(
+                PythonThread(
+                    state: thread.state, threadID: thread.threadID, nativeID: thread.nativeID,
+                    holdsGIL: thread.holdsGIL, frames: frames, truncated: stack.truncated || !isWhole))
+        }
+        if cutStacks > 0 {
+            snapshot.problems.append(
+                "Python threads with a frame that is no readable function: \(cutStacks); what is outside of it is missing.")
+        }
+        if pages.isExhausted { snapshot.problems.append("Python's frames were too many; only a part was read.") }
+        snapshot.roundTrips = pages.roundTrips
+        return snapshot
+    }
+
+    private func layout(_ pages: RemotePages) throws(PythonReadError) -> PythonLayout {
+        guard let row = PythonLayout.known(versionHex: versionHex) else {
+            let version = "\(versionHex >> 24).\(versionHex >> 16 & 0xFF).\(versionHex >> 8 & 0xFF)"
+            throw PythonReadError(
+                .unsupportedVersion, "Python frames of version \(version) cannot be read; releases of 3.9 to 3.13 can.")
+        }
+        guard row.minor >= 13 else { return row }
+        let offsets = PythonLayout.debugOffsets313
+        guard let told = pages.bytes(at: runtime, count: offsets.size) else {
+            throw PythonReadError(.unreadable, "The memory of Python's runtime could not be read.")
+        }
+        return try offsets.layout(told: told, versionHex: versionHex, row: row)
+    }
+
+    /// The frames with names; false if one was no frame of Python, which ends the stack there.
+    private static func named(
+        _ frames: [PythonFrameWalk.RawFrame], _ codes: [UInt64: PythonCode]
+    ) -> (frames: [PythonFrame], isWhole: Bool) {
+        var result: [PythonFrame] = []
+        for frame in frames {
+            if frame.isShim {
+                result.append(.shim)
+                continue
+            }
+            guard let code = codes[frame.code] else { return (result, false) }
+            if code.isTrampoline && !frame.endsNativeEval { continue }
+            result.append(
+                PythonFrame(
+                    file: code.file, name: code.name, line: line(frame.instruction, code),
+                    endsNativeEval: frame.endsNativeEval))
+        }
+        return (result, true)
+    }
+
+    private static func line(_ instruction: Int?, _ code: PythonCode) -> Int? {
+        guard let instruction, let lines = code.lines, instruction < code.instructionBytes ?? .max,
+            let line = lines.line(of: instruction), line >= 0
+        else { return nil }
+        return line
+    }
+}

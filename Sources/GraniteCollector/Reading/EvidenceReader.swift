@@ -1,0 +1,128 @@
+// Reads everything that has to be read while a worker is held, in as few round trips as possible, and lets it go. Without a live worker it
+// takes the same from the page, as far as it goes.
+
+import CLinux
+import GraniteCrashChannel
+import GraniteReport
+
+struct EvidenceReader {
+    /// Time for the worker's memory: below its own deadline of 1 s, so that it is let go and not given up.
+    static let readNanoseconds: UInt64 = 700_000_000
+    static let bytesNearRegister = 32
+    static let maxAsyncFrames = 64
+
+    /// The collector's end of the memory socket, -1 if the worker is gone.
+    var socket: Int32
+    /// Whether every thread and the memory near the registers are wanted.
+    var isFull: Bool
+
+    /// Reads, and lets the worker go in every case. `withCapture` is false if the page's capture is not what is to be reported.
+    func read(_ page: CrashPage?, withCapture: Bool) -> Evidence {
+        let start = granite_monotonic_ns()
+        let live = socket >= 0 ? LiveMemory(socket: socket, deadline: start &+ Self.readNanoseconds) : nil
+        defer { live?.finish() }
+        var clock = StepClock(start: start)
+
+        var evidence = Evidence(
+            page: page.map { CapturedPage($0, withCapture: withCapture) }
+                ?? CapturedPage(problem: "The crash page could not be opened."))
+        evidence.errors += evidence.page.problems
+        clock.lap("collector page")
+        guard evidence.page.capture != nil else { return evidence }
+
+        evidence.modules = evidence.page.map.modules()
+        let memory: any RemoteMemory = live ?? evidence.page.snapshot.map(SnapshotMemory.init) ?? NoMemory()
+        evidence.python = readPython(memory, isLive: live != nil, into: &evidence)
+        clock.lap("collector python")
+
+        if let live {
+            evidence.images = ModuleIdentity.images(of: evidence.modules, memory: live, vdso: evidence.page.vdso)
+            clock.lap("collector build-ids")
+            evidence.asyncResumes = readAsyncChain(evidence.page, live)
+            if evidence.page.capture?.signalNumber == 6 {
+                evidence.abortMessage = AbortMessage.read(
+                    modules: evidence.modules, images: evidence.images, memory: live)
+            }
+        } else {
+            evidence.images = ModuleIdentity.images(of: evidence.modules, memory: nil, vdso: evidence.page.vdso)
+        }
+        if isFull { evidence.nearRegisters = readNearRegisters(evidence.page, memory) }
+        if let failure = live?.failure {
+            evidence.errors.append("Not all of the worker's memory could be read: \(failure).")
+            evidence.isIncomplete = true
+        }
+        clock.lap("collector memory")
+        evidence.steps = clock.steps
+        return evidence
+    }
+
+    private func readPython(_ memory: any RemoteMemory, isLive: Bool, into evidence: inout Evidence) -> PythonSnapshot?
+    {
+        guard let status = evidence.page.status, let runtime = status.pythonRuntime else { return nil }
+        guard isLive else {
+            evidence.errors.append("Python frames are missing: the worker was gone before its memory could be read.")
+            evidence.isIncomplete = true
+            return nil
+        }
+        do {
+            let snapshot = try PythonStackReader(runtime: runtime.value, versionHex: status.pythonVersion).read(
+                from: memory)
+            evidence.errors += snapshot.problems
+            return snapshot
+        } catch {
+            evidence.errors.append("Python frames are missing: \(error)")
+            evidence.isIncomplete = true
+            return nil
+        }
+    }
+
+    private func readNearRegisters(_ page: CapturedPage, _ memory: any RemoteMemory) -> [Int: [UInt8]] {
+        guard let registers = page.threads.first?.registers else { return [:] }
+        let ranges = registers.map { MemoryRange(address: $0, length: Self.bytesNearRegister) }
+        var found: [Int: [UInt8]] = [:]
+        for (index, bytes) in memory.read(ranges).enumerated()
+        where page.map.mapping(containing: registers[index]) != nil {
+            found[index] = bytes
+        }
+        return found
+    }
+
+    /// An async function's context begins with its caller's context and the function to resume there (Swift ABI, AsyncContext). Whether
+    /// the register holds a context is not known here: anything that does not look like one ends the chain.
+    private func readAsyncChain(_ page: CapturedPage, _ memory: LiveMemory) -> [UInt64] {
+        guard let registers = page.threads.first?.registers, registers.count > Registers.asyncContext else { return [] }
+        var context = registers[Registers.asyncContext]
+        var resumes: [UInt64] = []
+        var seen: Set<UInt64> = []
+        while resumes.count < Self.maxAsyncFrames, context != 0, context % 8 == 0, seen.insert(context).inserted,
+            page.map.mapping(containing: context)?.isWritable == true, let words = memory.read(at: context, length: 16)
+        {
+            let (parent, resume) = words.withUnsafeBytes {
+                ($0.loadUnaligned(as: UInt64.self), $0.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
+            }
+            guard page.map.mapping(containing: resume)?.isExecutable == true else { break }
+            resumes.append(resume)
+            context = parent
+        }
+        return resumes
+    }
+}
+
+/// Memory of a worker of which nothing is left.
+private struct NoMemory: RemoteMemory {
+    func read(_ ranges: [MemoryRange]) -> [[UInt8]?] { Array(repeating: nil, count: ranges.count) }
+}
+
+/// Measures one step after the other.
+struct StepClock {
+    private(set) var steps: [CaptureInfo.Step] = []
+    private var last: UInt64
+
+    init(start: UInt64 = granite_monotonic_ns()) { last = start }
+
+    mutating func lap(_ name: String) {
+        let now = granite_monotonic_ns()
+        steps.append(.init(name: name, microseconds: Int(clamping: (now &- last) / 1000)))
+        last = now
+    }
+}

@@ -1,0 +1,147 @@
+// Defines the client of a parked worker's memory service (granite_crash_page.h): batches of page reads over its SOCK_SEQPACKET socket.
+// It is separate from other memory because it has a deadline: behind it a worker is held.
+
+import CGraniteCapture
+import CLinux
+import Glibc
+
+/// The memory of a worker whose handler serves it. Belongs to the thread of one job.
+package final class LiveMemory: RemoteMemory {
+    /// What is cached: 16 MiB.
+    static let maxPages = 4096
+    static let pageBytes: UInt64 = 4096
+    /// Answers that were not asked for, in a row.
+    static let maxStrays = 256
+
+    private let socket: Int32
+    /// CLOCK_MONOTONIC, nanoseconds.
+    private let deadline: UInt64
+    /// nil: the page is not mapped. A page that is not in here was not asked for yet.
+    private var pages: [UInt64: [UInt8]?] = [:]
+    /// Round trips so far.
+    package private(set) var roundTrips = 0
+    /// Why nothing more can be read; nil while the service is up.
+    package private(set) var failure: String?
+
+    /// - Parameters:
+    ///   - socket: the collector's end; stays the caller's.
+    ///   - deadline: CLOCK_MONOTONIC in nanoseconds; every read after it is nil.
+    package init(socket: Int32, deadline: UInt64) {
+        self.socket = socket
+        self.deadline = deadline
+    }
+
+    package func read(_ ranges: [MemoryRange]) -> [[UInt8]?] {
+        var missing: [UInt64] = []
+        var asked: Set<UInt64> = []
+        for range in ranges {
+            guard let (first, last) = Self.pageNumbers(range) else { continue }
+            for page in first...last where pages[page] == nil && asked.insert(page).inserted { missing.append(page) }
+        }
+        var position = 0
+        while position < missing.count, failure == nil, pages.count < Self.maxPages {
+            let batch = missing[position..<min(position + Int(GRANITE_MEMORY_BATCH), missing.count)]
+            fetch(Array(batch))
+            position += batch.count
+        }
+        return ranges.map(cached)
+    }
+
+    /// Lets the worker go. The handler does not answer it.
+    package func finish() {
+        var request = granite_memory_request(operation: GRANITE_MEMORY_DONE.rawValue, length: 0, address: 0)
+        withUnsafeBytes(of: &request) { _ = sendMessage($0) }
+        failure = failure ?? "the worker was let go"
+    }
+
+    /// First and last page of a range; nil for one that is empty, too long or wraps around.
+    private static func pageNumbers(_ range: MemoryRange) -> (UInt64, UInt64)? {
+        guard range.length > 0, range.length <= Int(GRANITE_MEMORY_MAX_READ) else { return nil }
+        let (last, overflow) = range.address.addingReportingOverflow(UInt64(range.length) - 1)
+        return overflow ? nil : (range.address / pageBytes, last / pageBytes)
+    }
+
+    private func cached(_ range: MemoryRange) -> [UInt8]? {
+        guard let (first, last) = Self.pageNumbers(range) else { return nil }
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(range.length)
+        for number in first...last {
+            guard case .some(.some(let page)) = pages[number] else { return nil }
+            let from = number == first ? Int(range.address % Self.pageBytes) : 0
+            let to = min(Int(Self.pageBytes), from + range.length - bytes.count)
+            guard to <= page.count else { return nil }
+            bytes += page[from..<to]
+        }
+        return bytes
+    }
+
+    /// One message out, one message in for each page.
+    private func fetch(_ numbers: [UInt64]) {
+        let requests = numbers.map { number in
+            granite_memory_request(
+                operation: GRANITE_MEMORY_READ.rawValue, length: UInt32(Self.pageBytes),
+                address: number &* Self.pageBytes)
+        }
+        roundTrips += 1
+        guard requests.withUnsafeBytes(sendMessage) else { return }
+        let headerBytes = MemoryLayout<granite_memory_reply>.size
+        var message = [UInt8](repeating: 0, count: headerBytes + Int(Self.pageBytes))
+        for number in numbers {
+            var reply = granite_memory_reply()
+            var count = 0
+            var strays = 0
+            repeat {
+                guard let received = receiveMessage(into: &message) else { return }
+                guard received >= headerBytes else {
+                    return fail("the worker sent \(received) bytes where a reply has \(headerBytes)")
+                }
+                count = received
+                reply = message.withUnsafeBytes { $0.loadUnaligned(as: granite_memory_reply.self) }
+                // Answers to a collector that died meanwhile may still be in the socket.
+                strays += 1
+                guard strays <= Self.maxStrays else { return fail("the worker answers other questions") }
+            } while reply.address != number &* Self.pageBytes
+            let carried = count - headerBytes
+            if reply.result > 0 && Int(reply.result) <= carried {
+                pages[number] = Array(message[headerBytes..<(headerBytes + Int(reply.result))])
+            } else {
+                pages[number] = .some(nil)
+            }
+        }
+    }
+
+    private func sendMessage(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        while failure == nil {
+            let sent = send(socket, bytes.baseAddress, bytes.count, Int32(MSG_DONTWAIT) | Int32(MSG_NOSIGNAL))
+            if sent == bytes.count { return true }
+            if sent < 0, errno == EAGAIN {
+                wait(for: Int16(POLLOUT))
+            } else if sent >= 0 || errno != EINTR {
+                fail("the worker no longer answers")
+            }
+        }
+        return false
+    }
+
+    private func receiveMessage(into buffer: inout [UInt8]) -> Int? {
+        while failure == nil {
+            let count = buffer.withUnsafeMutableBytes { recv(socket, $0.baseAddress, $0.count, Int32(MSG_DONTWAIT)) }
+            if count > 0 { return count }
+            if count < 0, errno == EAGAIN {
+                wait(for: Int16(POLLIN))
+            } else if count == 0 || errno != EINTR {
+                fail("the worker no longer answers")
+            }
+        }
+        return nil
+    }
+
+    private func wait(for events: Int16) {
+        let now = granite_monotonic_ns()
+        guard now < deadline else { return fail("the time for reading the worker's memory is over") }
+        var descriptor = pollfd(fd: socket, events: events, revents: 0)
+        _ = poll(&descriptor, 1, Int32(clamping: (deadline - now) / 1_000_000 + 1))
+    }
+
+    private func fail(_ why: String) { failure = failure ?? why }
+}

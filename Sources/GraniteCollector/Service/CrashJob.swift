@@ -1,0 +1,74 @@
+// Defines the work on one crash, from the held worker to the stored report. Each job has its own thread.
+
+import CLinux
+import GraniteCrashChannel
+import GraniteReport
+import GraniteStore
+import GraniteSymbols
+import Synchronization
+
+struct CrashJob: Sendable {
+    /// How long a finished report waits for the worker's exit status and its replacement.
+    static let endingNanoseconds: UInt64 = 1_000_000_000
+
+    var job: CollectorState.Job
+    var watch: SupervisorMessage.Watch
+    /// nil if it could not be opened.
+    var page: CrashPage?
+    /// The collector's end of the memory socket, or -1.
+    var socket: Int32
+    var process: ProcessFacts
+    var mailbox: EndingMailbox
+    /// The most that the operator wants: 0 off, 1 short, 2 full. The worker's own level may be lower.
+    var level: UInt32
+    var shared: Shared
+
+    /// What all jobs use.
+    final class Shared: Sendable {
+        let store: ReportStore
+        let channel: ControlChannel
+        /// One for all, because what it read of a build serves the next crash; one job at a time.
+        let symbolizer: Mutex<Symbolizer>
+
+        init(store: ReportStore, channel: ControlChannel) {
+            self.store = store
+            self.channel = channel
+            symbolizer = Mutex(Symbolizer())
+        }
+    }
+
+    /// - Parameter released: called once the memory socket is not used any more.
+    func run(released: () -> Void) {
+        let level = min(self.level, (try? page?.status())?.level ?? self.level)
+        let isFull = level >= 2
+        let reader = EvidenceReader(socket: job.source == .live ? socket : -1, isFull: isFull)
+        var evidence = reader.read(page, withCapture: job.source != .exit)
+        released()
+
+        let analysis = shared.symbolizer.withLock { symbolizer in
+            Analyst(evidence: evidence, symbolizer: symbolizer, isFull: isFull).analyze()
+        }
+        let ending = job.isFatal ? mailbox.wait(until: granite_monotonic_ns() &+ Self.endingNanoseconds) : Ending()
+        // The handler has gone on meanwhile: its last stages and flags are known only now.
+        if let page, let last = try? page.capture(), last.sequence == evidence.page.capture?.sequence,
+            job.source != .exit
+        {
+            evidence.page.capture = last
+        }
+        let assembler = ReportAssembler(
+            id: job.isFatal ? job.crashID : ULID.make(), job: job, watch: watch, process: process, evidence: evidence,
+            analysis: analysis,
+            level: ["off", "short", "full"][Int(min(level, 2))])
+        publish(assembler.assemble(ending: ending))
+    }
+
+    private func publish(_ report: CrashReport) {
+        do throws(StoreError) {
+            let path = try shared.store.save(report)
+            shared.channel.send(.reported(crashID: job.crashID, summary: report.summary(path: path)))
+        } catch {
+            shared.channel.send(
+                .failed(crashID: job.crashID, reason: error.description, summary: report.summary(path: nil)))
+        }
+    }
+}

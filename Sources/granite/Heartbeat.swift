@@ -1,0 +1,63 @@
+// What a worker does about once a second, on the loop's thread, outside the application.
+
+import CLinux
+import GraniteCapture
+import GraniteSupervisor
+import Glibc
+
+/// Keeps the crash page fresh, and notices when the supervisor is gone.
+final class Heartbeat: @unchecked Sendable {  // called by the loop alone, which is on one thread at a time
+    private let accessLog: AccessLog?
+    private let statistics: Int32
+    private let pageBytes = UInt64(sysconf(Int32(_SC_PAGESIZE)))
+    /// The server's eventfd: written when the supervisor is gone. Set before the server runs.
+    var stopDescriptor: Int32 = -1
+
+    /// An eventfd: SIGUSR1 is noted on it, to open the log file again.
+    let reopenDescriptor = granite_eventfd()
+    private let logFile: String?
+
+    init(accessLog: AccessLog?, logFile: String?) {
+        self.accessLog = accessLog
+        self.logFile = logFile
+        statistics = open("/proc/self/statm", O_RDONLY | O_CLOEXEC)
+    }
+
+    deinit {
+        if statistics >= 0 { close(statistics) }
+        if reopenDescriptor >= 0 { close(reopenDescriptor) }
+    }
+
+    func beat() {
+        Capture.setHeartbeat(monotonicNanoseconds: granite_monotonic_ns())
+        if let bytes = residentBytes() { Capture.setResidentBytes(bytes) }
+        Capture.refreshModules()
+        accessLog?.flush()
+        reopenLogIfAsked()
+        var status = pollfd(fd: WorkerDescriptor.status, events: 0, revents: 0)
+        if poll(&status, 1, 0) > 0, Int32(status.revents) & POLLHUP != 0 {
+            var one: UInt64 = 1
+            _ = write(stopDescriptor, &one, 8)
+        }
+    }
+
+    /// After a rotation moved the file away: dup2(2) replaces the open file in one step.
+    private func reopenLogIfAsked() {
+        var notes: UInt64 = 0
+        guard read(reopenDescriptor, &notes, 8) == 8, let logFile else { return }
+        let fresh = open(logFile, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0o640)
+        guard fresh >= 0 else { return }
+        if dup2(fresh, WorkerDescriptor.log) >= 0 { _ = fcntl(WorkerDescriptor.log, F_SETFD, FD_CLOEXEC) }
+        close(fresh)
+    }
+
+    /// The second number of /proc/self/statm, in pages (proc(5)).
+    private func residentBytes() -> UInt64? {
+        var text = [UInt8](repeating: 0, count: 128)
+        let count = pread(statistics, &text, text.count, 0)
+        guard count > 0 else { return nil }
+        let fields = String(decoding: text.prefix(count), as: UTF8.self).split(separator: " ")
+        guard fields.count > 1, let pages = UInt64(fields[1]) else { return nil }
+        return pages &* pageBytes
+    }
+}

@@ -1,0 +1,110 @@
+// Puts a worker together: capture, interpreter, application, HTTP. The only place where these meet.
+
+import CLinux
+import GraniteCapture
+import GraniteExchange
+import GraniteHTTP
+import GraniteLogging
+import GraniteSupervisor
+import GraniteWSGI
+import Glibc
+
+/// One worker process, from its first line to its last.
+struct Worker {
+    let configuration: WorkerConfiguration
+    let listeners: [Int32]
+    let slot: Int
+
+    /// Serves until it is told to stop.
+    ///
+    /// - Throws: ``WorkerFailure`` if it cannot start.
+    func run() throws(WorkerFailure) {
+        let interpreter = try startPython()
+        let requestIDs = RequestIDs()
+        let application = try load(in: interpreter, requestIDs: requestIDs)
+        Capture.refreshModules()
+        let log = LogOutput(descriptor: WorkerDescriptor.log)
+        let accessLog = configuration.accessLog
+            ? AccessLog(format: configuration.logFormat, slot: slot, pid: getpid(), output: log) : nil
+        let heartbeat = Heartbeat(accessLog: accessLog, logFile: configuration.logFile)
+        do {
+            let server = try HTTPServer(
+                configuration: serverConfiguration, listeners: listeners, application: application,
+                observer: WorkerObserver(requestIDs: requestIDs, accessLog: accessLog), heartbeat: { heartbeat.beat() })
+            heartbeat.stopDescriptor = server.stopDescriptor
+            try obeySignals(server: server, heartbeat: heartbeat)
+            heartbeat.beat()
+            Capture.setReady()
+            WorkerStatus.ready.send()
+            try server.run()
+        } catch {
+            throw WorkerFailure(code: .internalError, message: "The worker cannot serve: \(error)")
+        }
+        WorkerStatus.stopping.send()
+        accessLog?.flush()
+        interpreter.finalize()
+    }
+
+    private func startPython() throws(WorkerFailure) -> PythonInterpreter {
+        guard chdir(configuration.directory) == 0 else {
+            throw WorkerFailure(
+                code: .applicationFailed, message: "The directory \(configuration.directory) (--chdir) cannot be entered: \(String(cString: strerror(errno))).")
+        }
+        do {
+            let interpreter = try PythonInterpreter.start(
+                configuration.python, arguments: ["granite", configuration.application], directory: configuration.directory)
+            Capture.setPython(runtime: interpreter.runtimeAddress, version: configuration.python.hexVersion)
+            // Whatever is imported from here on may already drop an object on the wrong thread.
+            try PythonHooks.install(interpreter) { kind, subject, message in
+                switch kind {
+                case .unraisable: Capture.now(.unraisable, subject: subject, message: message)
+                case .threadException: Capture.now(.threadException, subject: subject, message: message)
+                }
+            }
+            return interpreter
+        } catch {
+            throw WorkerFailure(error)
+        }
+    }
+
+    private func load(in interpreter: PythonInterpreter, requestIDs: RequestIDs) throws(WorkerFailure) -> WSGIApplication {
+        do {
+            return try WSGIApplication(
+                try ApplicationTarget(configuration.application, factory: configuration.factory),
+                configuration: WSGIConfiguration(
+                    serverName: configuration.host, serverPort: configuration.port, isMultithreaded: configuration.blockingThreads > 1,
+                    isMultiprocess: configuration.workers > 1, requestIDPrefix: requestIDs.prefix),
+                interpreter: interpreter, directory: configuration.directory)
+        } catch {
+            throw WorkerFailure(error)
+        }
+    }
+
+    private var serverConfiguration: ServerConfiguration {
+        var server = ServerConfiguration()
+        server.applicationThreads = configuration.blockingThreads
+        server.preferInline = configuration.preferInline
+        server.backpressure = configuration.backpressure
+        server.limits.maxRequestLineBytes = configuration.maxRequestLineBytes
+        server.limits.maxHeaderFields = configuration.maxHeaderFields
+        server.limits.maxHeaderFieldBytes = configuration.maxHeaderFieldBytes
+        server.limits.maxBodyBytes = configuration.maxBodyBytes
+        server.headTimeout = .seconds(configuration.headerTimeoutSeconds)
+        server.bodyTimeout = .seconds(configuration.bodyTimeoutSeconds)
+        server.keepAliveTimeout = .seconds(configuration.keepAliveTimeoutSeconds)
+        server.drainTimeout = .seconds(configuration.gracefulTimeoutSeconds)
+        return server
+    }
+
+    /// SIGTERM stops gracefully. Ctrl-C reaches the whole process group, but it is the supervisor's to obey.
+    private func obeySignals(server: HTTPServer, heartbeat: Heartbeat) throws(WorkerFailure) {
+        // Handled and noted nowhere rather than ignored: programs that the application starts get the default back (execve(2)).
+        let nowhere: Int32 = 0
+        for (number, descriptor) in [(SIGTERM, server.stopDescriptor), (SIGUSR1, heartbeat.reopenDescriptor), (SIGINT, nowhere)] {
+            let error = granite_signal_note(number, descriptor)
+            guard error == 0 else {
+                throw WorkerFailure(code: .internalError, message: "Signal \(number) cannot be handled: \(String(cString: strerror(error))).")
+            }
+        }
+    }
+}

@@ -1,0 +1,99 @@
+// The collector's policy without processes.
+
+import GraniteCrashChannel
+import GraniteReport
+import Testing
+
+@testable import GraniteCollector
+
+@Suite struct CollectorStateTests {
+    private typealias Page = CollectorState.PageState
+    private static let fatal = Page(kind: .fatal, progress: .underWay, sequence: 1)
+    private static let passing = Page(kind: .passing, progress: .underWay, sequence: 1)
+
+    private static func watch(restart: Bool = false) -> SupervisorMessage.Watch {
+        .init(crashID: "A", slot: 1, generation: 1, pid: 10, afterCollectorRestart: restart)
+    }
+
+    private static func exited(expected: Bool = false) -> SupervisorMessage.Exited {
+        .init(
+            crashID: "A", pid: 10, waitStatus: 11, expected: expected, duringStartup: false, uptimeSeconds: 1,
+            resources: .init(),
+            logTail: [], oomKills: nil)
+    }
+
+    private static func job(_ source: CollectorState.Job.Source, fatal: Bool = true, resumed: Bool = false)
+        -> CollectorState.Action
+    {
+        .start(.init(crashID: "A", source: source, isFatal: fatal, isResumed: resumed))
+    }
+
+    @Test func helloStartsOneJobAndTheExitGoesToIt() {
+        var state = CollectorState()
+        #expect(state.handle(.watched(Self.watch(), .empty)) == [])
+        #expect(state.handle(.spoke(crashID: "A", Self.fatal)) == [Self.job(.live)])
+        #expect(state.handle(.spoke(crashID: "A", Self.fatal)) == [])
+        #expect(state.handle(.exited(Self.exited(), Self.fatal)) == [.post(.exited(Self.exited()))])
+        #expect(state.handle(.jobEnded(crashID: "A")) == [.forget(crashID: "A")])
+    }
+
+    @Test func exitWithoutCaptureIsAJobUnlessExpected() {
+        var state = CollectorState()
+        _ = state.handle(.watched(Self.watch(), .empty))
+        #expect(state.handle(.exited(Self.exited(), .empty)) == [Self.job(.exit), .post(.exited(Self.exited()))])
+        var other = CollectorState()
+        _ = other.handle(.watched(Self.watch(), .empty))
+        #expect(other.handle(.exited(Self.exited(expected: true), .empty)) == [.forget(crashID: "A")])
+    }
+
+    @Test func captureThatNobodyHeardOfIsReportedFromThePage() {
+        var state = CollectorState()
+        _ = state.handle(.watched(Self.watch(), .empty))
+        #expect(state.handle(.exited(Self.exited(), Self.fatal)) == [Self.job(.page), .post(.exited(Self.exited()))])
+    }
+
+    @Test func crashAfterADropSiteIsAnotherJob() {
+        var state = CollectorState()
+        _ = state.handle(.watched(Self.watch(), .empty))
+        #expect(state.handle(.spoke(crashID: "A", Self.passing)) == [Self.job(.live, fatal: false)])
+        #expect(state.handle(.jobEnded(crashID: "A")) == [])
+        let crash = Page(kind: .fatal, progress: .underWay, sequence: 2)
+        #expect(state.handle(.spoke(crashID: "A", crash)) == [Self.job(.live)])
+    }
+
+    @Test func exitAfterADropSiteIsNotMistakenForIt() {
+        var state = CollectorState()
+        _ = state.handle(.watched(Self.watch(), .empty))
+        _ = state.handle(.spoke(crashID: "A", Self.passing))
+        _ = state.handle(.jobEnded(crashID: "A"))
+        let over = Page(kind: .passing, progress: .over, sequence: 1)
+        #expect(state.handle(.exited(Self.exited(), over)) == [Self.job(.exit), .post(.exited(Self.exited()))])
+    }
+
+    @Test func heldWorkerIsTakenUpAfterARestart() {
+        var state = CollectorState()
+        #expect(state.handle(.watched(Self.watch(restart: true), Self.fatal)) == [Self.job(.live, resumed: true)])
+        // Its hello may still be in the socket.
+        #expect(state.handle(.spoke(crashID: "A", Self.fatal)) == [])
+    }
+
+    @Test func deadWorkerIsReportedFromThePageAfterARestart() {
+        var state = CollectorState()
+        let over = Page(kind: .fatal, progress: .over, sequence: 1)
+        #expect(state.handle(.watched(Self.watch(restart: true), over)) == [])
+        #expect(
+            state.handle(.exited(Self.exited(), over)) == [
+                Self.job(.page, resumed: true), .post(.exited(Self.exited())),
+            ])
+    }
+
+    @Test func stopWaitsForJobs() {
+        var state = CollectorState()
+        _ = state.handle(.watched(Self.watch(), .empty))
+        _ = state.handle(.spoke(crashID: "A", Self.fatal))
+        #expect(state.handle(.controlClosed) == [.releaseJobs])
+        #expect(state.handle(.jobEnded(crashID: "A")) == [.stop])
+        var idle = CollectorState()
+        #expect(idle.handle(.controlClosed) == [.releaseJobs, .stop])
+    }
+}

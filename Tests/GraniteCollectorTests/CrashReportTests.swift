@@ -1,0 +1,188 @@
+// Real crashes, through a real collector, to stored reports.
+
+import Foundation
+import GraniteReport
+import Testing
+
+@Suite(.timeLimit(.minutes(3))) struct CrashReportTests {
+    struct Expectation: Sendable, CustomTestStringConvertible {
+        var name: String
+        /// Innermost first; functions of libraries and compilers between them are skipped.
+        var frames: [String]
+        var category: Diagnosis.Category
+        var confidence = Diagnosis.Confidence.certain
+        var reason: String
+        var testDescription: String { name }
+    }
+
+    /// The three functions that every crash on the first thread has below it.
+    static let levels = ["level3(_:_:)", "level2(_:_:)", "level1(_:_:)"]
+
+    static let expectations = [
+        Expectation(
+            name: "null-read", frames: ["granite_probe_null_read"] + levels, category: .nullDereference,
+            reason: "granite_probe_null_read read address 0x0: a null pointer."),
+        Expectation(
+            name: "null-write", frames: ["granite_probe_null_write"] + levels, category: .nullDereference,
+            reason: "granite_probe_null_write wrote to address 0x8: offset 0x8 from a null pointer."),
+        Expectation(
+            name: "null-call", frames: ["granite_probe_null_call"] + levels, category: .nullDereference,
+            reason: "granite_probe_null_call called address 0x0: a null function pointer."),
+        Expectation(
+            name: "wild", frames: ["granite_probe_wild"] + levels, category: .nonCanonicalAddress,
+            reason: "granite_probe_wild used a pointer that is no address at all"),
+        Expectation(
+            name: "abort", frames: ["raise", "abort", "abort_level2", "granite_probe_abort"] + levels, category: .abort,
+            reason: "abort_level2 called abort."),
+        Expectation(
+            name: "double-free", frames: ["abort", "malloc_printerr", "granite_probe_double_free"] + levels,
+            category: .heapCorruption,
+            reason:
+                "glibc found the heap corrupted (double free or corruption (!prev)) when granite_probe_double_free was called."
+        ),
+        Expectation(
+            name: "fpe", frames: ["granite_probe_divide"] + levels, category: .arithmetic,
+            reason: "granite_probe_divide divided an integer by zero or overflowed a quotient."),
+        Expectation(
+            name: "bus", frames: ["granite_probe_bus"] + levels, category: .truncatedMapping,
+            reason:
+                "granite_probe_bus read a page of /memfd:cut that the file no longer has: it was truncated while mapped."
+        ),
+        Expectation(
+            name: "trap", frames: ["granite_probe_trap"] + levels, category: .unknown, confidence: .likely,
+            reason: "The program stopped at a breakpoint instruction in granite_probe_trap"),
+        Expectation(
+            name: "swift-overflow",
+            frames: ["Swift runtime failure: arithmetic overflow", "static SwiftCases.addOverflowing(_:)"] + levels,
+            category: .swiftTrap, reason: "Swift stopped the program in static SwiftCases.addOverflowing(_:)"),
+        Expectation(
+            name: "stack-overflow-main", frames: ["granite_probe_overflow", "granite_probe_overflow"],
+            category: .stackOverflow,
+            reason: "Runaway recursion used up the stack of thread \"CrashProbe\""),
+        Expectation(
+            name: "stack-overflow-pthread",
+            frames: ["granite_probe_overflow", "granite_probe_overflow", "start_thread", "clone3"],
+            category: .stackOverflow, reason: "Runaway recursion used up the stack of thread"),
+        Expectation(
+            name: "stack-overflow-dispatch", frames: ["granite_probe_overflow", "granite_probe_overflow"],
+            category: .stackOverflow,
+            reason: "Runaway recursion used up the stack of thread"),
+    ]
+
+    @Test(arguments: expectations) func namedCrashIsExplained(_ expected: Expectation) async throws {
+        let (report, summary) = try await FakeSupervisor.report(of: expected.name)
+        let thread = try #require(report.threads?.first)
+        var names = (thread.frames ?? []).compactMap(\.symbol)[...]
+        for wanted in expected.frames {
+            let position = names.firstIndex(of: wanted)
+            #expect(
+                position != nil,
+                "\(wanted) is missing or out of order in \((thread.frames ?? []).map { $0.symbol ?? "?" })")
+            if let position { names = names[(position + 1)...] }
+        }
+        #expect(report.kind == .signal)
+        #expect(thread.crashed == true)
+        #expect(thread.registers?.map(\.name).last == "rip")
+        #expect(report.diagnosis?.category == expected.category.rawValue)
+        #expect(report.diagnosis?.confidence == expected.confidence.rawValue)
+        #expect(report.diagnosis?.evidence.isEmpty == false)
+        #expect(report.reason?.hasPrefix(expected.reason) == true, "\(report.reason ?? "")")
+        #expect(report.process?.exit?.signal == report.signal?.name)
+        #expect(report.worker?.respawnedAs == 4790)
+        #expect(report.fingerprint?.hash == summary.fingerprint)
+        #expect(summary.complete, "\(report.capture?.errors ?? [])")
+        #expect(summary.report?.hasSuffix("/\(report.id).json") == true)
+    }
+
+    @Test func swiftFatalErrorCarriesItsMessageFromTheLog() async throws {
+        let (report, _) = try await FakeSupervisor.report(
+            of: "fatal-error", logTail: ["CrashProbe/SwiftCases.swift:27: Fatal error: the probe was asked to fail"])
+        #expect(report.diagnosis?.category == "swift_trap")
+        #expect(report.reason?.contains("static SwiftCases.failFatally()") == true, "\(report.reason ?? "")")
+        #expect(report.reason?.contains("Fatal error: the probe was asked to fail") == true, "\(report.reason ?? "")")
+    }
+
+    @Test func signalOfAnotherProcessNamesTheSender() async throws {
+        let (report, _) = try await FakeSupervisor.report(of: "kill-segv-from-child")
+        #expect(report.diagnosis?.category == "killed_by_process")
+        let sender = try #require(report.signal?.sender)
+        #expect(report.reason == "Process \(sender.pid) of user \(sender.uid) sent SIGSEGV to the worker.")
+    }
+
+    @Test func requestOfTheCrashedThreadIsInTheReport() async throws {
+        let (report, summary) = try await FakeSupervisor.report(of: "requests")
+        #expect(report.request?.method == "GET")
+        #expect(report.request?.target == "/crash/null?from=probe")
+        #expect(report.requests?.count == 1)
+        #expect(summary.request == report.request)
+        #expect(report.breadcrumbs?.map(\.message) == ["about to run requests"])
+    }
+
+    @Test func exitWithoutCaptureIsReportedFromPageAndStatus() async throws {
+        let (report, summary) = try await FakeSupervisor.report(of: "exit-7")
+        #expect(report.kind == .exit)
+        #expect(report.process?.exit?.code == 7)
+        #expect(report.reason == "The worker exited with code 7 without being asked to stop.")
+        #expect(report.process?.resources?.systemSeconds == 0.5)
+        #expect(summary.complete)
+    }
+
+    @Test func sigkillIsToldApartFromTheOOMKiller() async throws {
+        let killed = try await FakeSupervisor.report(of: "kill-self").report
+        #expect(killed.kind == .signal)
+        #expect(killed.diagnosis?.category == "killed_by_process")
+        let starved = try await FakeSupervisor.report(of: "kill-self", oomKills: 1).report
+        #expect(starved.kind == .oomKill)
+        #expect(starved.diagnosis?.category == "out_of_memory")
+    }
+
+    @Test func failedStartNamesTheException() async throws {
+        let log = [
+            "Traceback (most recent call last):", "  File \"app.py\", line 1, in <module>",
+            "ModuleNotFoundError: No module named 'flask'",
+        ]
+        let report = try await FakeSupervisor.report(of: "exit-7", logTail: log, duringStartup: true).report
+        #expect(report.kind == .startup)
+        #expect(
+            report.reason
+                == "The worker exited with code 7 before it was ready: ModuleNotFoundError: No module named 'flask'.")
+        #expect(report.logTail == log)
+    }
+
+    @Test func levelShortHoldsTheCrashedThreadAloneAndSaysSo() async throws {
+        let report = try await FakeSupervisor.report(of: "threads-3", level: "short").report
+        #expect(report.threads?.count == 1)
+        #expect(report.capture?.level == "short")
+        #expect(
+            report.capture?.errors == [
+                "3 other threads are left out at level short; GRANITE_BACKTRACE=full shows them."
+            ])
+        #expect(report.capture?.incomplete == false)
+    }
+
+    @Test func secondFaultStillGivesTheInterruptedFunction() async throws {
+        let (report, summary) = try await FakeSupervisor.report(of: "second-fault")
+        #expect(report.threads?.first?.frames?.first?.symbol == "granite_probe_null_read")
+        #expect(!summary.complete)
+        #expect(report.capture?.errors?.contains { $0.contains("The handler itself met SIGSEGV") } == true)
+    }
+
+    @Test func droppedValueIsReportedWhileTheWorkerGoesOn() async throws {
+        let (report, status) = try await FakeSupervisor.onThread {
+            let supervisor = try FakeSupervisor()
+            let worker = try supervisor.spawnWorker("thread-bound-drop")
+            defer { supervisor.release(worker) }
+            try supervisor.watch(worker)
+            let report = try supervisor.receiveReport().report
+            return (report, try supervisor.reap(worker, expected: true))
+        }
+        #expect(status == 0)
+        #expect(report.kind == .dropSite)
+        #expect(report.diagnosis?.category == "thread_affinity")
+        #expect(report.dropSite?.subject == "the probe's list")
+        let names = (report.threads?.first?.frames ?? []).compactMap(\.symbol)
+        #expect(names.first?.contains("ThreadBound.deinit") == true, "\(names)")
+        #expect(names.contains { $0.contains("releaseElsewhere") }, "\(names)")
+        #expect(report.dropSite?.creationFrames?.contains { $0.symbol?.contains("createValue") == true } == true)
+    }
+}
