@@ -7,12 +7,14 @@ extension RequestHead {
     mutating func note(_ line: FieldLine, _ bytes: UnsafePointer<UInt8>) -> Rejection? {
         // The length alone excludes nearly all other fields.
         switch line.name.length {
-        case 4, 6, 10, 14, 17: return noteKnown(name: line.name.bytes(in: bytes), line, line.value.bytes(in: bytes))
+        case 4, 6, 10, 14, 17: return noteKnown(line, bytes)
         default: return nil
         }
     }
 
-    private mutating func noteKnown(name: UnsafeRawBufferPointer, _ line: FieldLine, _ value: UnsafeRawBufferPointer) -> Rejection? {
+    private mutating func noteKnown(_ line: FieldLine, _ bytes: UnsafePointer<UInt8>) -> Rejection? {
+        let name = line.name.bytes(in: bytes)
+        let value = line.value.bytes(in: bytes)
         if equalIgnoringCase(name, "host") {
             if hostCount > 0 { return .duplicateHost }
             hostCount = 1

@@ -1,6 +1,7 @@
 // Defines the supervisor as a service: what the program around it sees. The work is done by ``SupervisorLoop`` on a thread of
 // its own, because it must go on when every thread of a pool is busy.
 
+import CLinux
 import Glibc
 package import GraniteLogging
 import ServiceLifecycle
