@@ -17,7 +17,8 @@ package struct AccessLine {
 
     package init(
         requestID: UnsafeRawBufferPointer, method: UnsafeRawBufferPointer, target: UnsafeRawBufferPointer,
-        remote: UnsafeRawBufferPointer, status: Int, bodyBytes: Int, queuedNanoseconds: UInt64, applicationNanoseconds: UInt64
+        remote: UnsafeRawBufferPointer, status: Int, bodyBytes: Int, queuedNanoseconds: UInt64,
+        applicationNanoseconds: UInt64
     ) {
         self.requestID = requestID
         self.method = method

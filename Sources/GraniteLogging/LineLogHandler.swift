@@ -21,7 +21,8 @@ package struct LineLogHandler: LogHandler {
 
     /// - Parameter clock: nanoseconds since 1970; tests give their own.
     package init(
-        output: LogOutput, format: LogFormat, theme: Theme = .plain, clock: @escaping @Sendable () -> UInt64 = { LogTimestamp.now() }
+        output: LogOutput, format: LogFormat, theme: Theme = .plain,
+        clock: @escaping @Sendable () -> UInt64 = { LogTimestamp.now() }
     ) {
         self.output = output
         self.format = format
@@ -42,21 +43,25 @@ package struct LineLogHandler: LogHandler {
         let time = clock()
         if let structured = EventLog.event(in: merged) {
             switch format {
-            case .json: line = Self.json(time: time, level: event.level, name: structured.name, fields: structured.fields)
+            case .json:
+                line = Self.json(time: time, level: event.level, name: structured.name, fields: structured.fields)
             case .text:
                 line = Self.text(
-                    time: time, level: event.level, sentence: structured.sentence, details: structured.details, theme: theme)
+                    time: time, level: event.level, sentence: structured.sentence, details: structured.details,
+                    theme: theme)
             }
         } else {
             let pairs = merged.sorted { $0.key < $1.key }.map { ($0.key, "\($0.value)") }
             switch format {
             case .json:
                 let fields =
-                    [FieldValue.Field("message", .string("\(event.message)"))] + pairs.map { FieldValue.Field($0.0, .string($0.1)) }
+                    [FieldValue.Field("message", .string("\(event.message)"))]
+                    + pairs.map { FieldValue.Field($0.0, .string($0.1)) }
                 line = Self.json(time: time, level: event.level, name: "log", fields: fields)
             case .text:
                 let suffix = pairs.map { " \($0.0)=\($0.1)" }.joined()
-                line = Self.text(time: time, level: event.level, sentence: "\(event.message)\(suffix)", details: [], theme: theme)
+                line = Self.text(
+                    time: time, level: event.level, sentence: "\(event.message)\(suffix)", details: [], theme: theme)
             }
         }
         output.write(line)
@@ -78,7 +83,9 @@ package struct LineLogHandler: LogHandler {
         return line
     }
 
-    private static func text(time: UInt64, level: Logger.Level, sentence: String, details: [String], theme: Theme) -> [UInt8] {
+    private static func text(time: UInt64, level: Logger.Level, sentence: String, details: [String], theme: Theme)
+        -> [UInt8]
+    {
         var line: [UInt8] = []
         line.append(contentsOf: theme.dim.utf8)
         var timestamp = LogTimestamp()

@@ -31,11 +31,15 @@ package struct ListeningSocket: Sendable {
                 sockets.append(try address.bind(port: wanted, dualStack: bare == "::"))
             } catch {
                 // A name may have an IPv6 address on a machine without IPv6.
-                guard error.errno == EADDRNOTAVAIL || error.errno == EAFNOSUPPORT, !sockets.isEmpty || address.hasSibling else { throw error }
+                guard error.errno == EADDRNOTAVAIL || error.errno == EAFNOSUPPORT,
+                    !sockets.isEmpty || address.hasSibling
+                else { throw error }
             }
         }
         guard !sockets.isEmpty else {
-            throw SupervisorError(code: .badHost, subject: host, advice: "None of its addresses belongs to this machine; 0.0.0.0 listens on all.")
+            throw SupervisorError(
+                code: .badHost, subject: host,
+                advice: "None of its addresses belongs to this machine; 0.0.0.0 listens on all.")
         }
         return sockets
     }
@@ -49,7 +53,9 @@ package struct ListeningSocket: Sendable {
         guard error == 0 else {
             throw SupervisorError(
                 code: .badHost, subject: host.isEmpty ? "An empty host" : host,
-                advice: "\(String(cString: gai_strerror(error))). Use an address of this machine, such as 127.0.0.1, ::1 or 0.0.0.0 for all.")
+                advice:
+                    "\(String(cString: gai_strerror(error))). Use an address of this machine, such as 127.0.0.1, ::1 or 0.0.0.0 for all."
+            )
         }
         defer { freeaddrinfo(list) }
         var addresses: [SocketAddress] = []
@@ -72,7 +78,8 @@ private struct SocketAddress {
 
     init(_ info: addrinfo) {
         family = info.ai_family
-        bytes = Array(UnsafeRawBufferPointer(start: info.ai_addr, count: info.ai_addr == nil ? 0 : Int(info.ai_addrlen)))
+        bytes = Array(
+            UnsafeRawBufferPointer(start: info.ai_addr, count: info.ai_addr == nil ? 0 : Int(info.ai_addrlen)))
         var name = [CChar](repeating: 0, count: 256)
         getnameinfo(info.ai_addr, info.ai_addrlen, &name, socklen_t(name.count), nil, 0, NI_NUMERICHOST)
         text = String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
@@ -82,7 +89,8 @@ private struct SocketAddress {
         let shown = "\(text.contains(":") ? "[\(text)]" : text):\(port)"
         func check(_ result: Int32) throws(SupervisorError) {
             guard result < 0 else { return }
-            throw SupervisorError(code: .cannotListen, errno: errno, subject: shown, advice: Self.advice(errno, port: port))
+            throw SupervisorError(
+                code: .cannotListen, errno: errno, subject: shown, advice: Self.advice(errno, port: port))
         }
         let kind = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
         let number = socket(family, kind, 0)
@@ -115,14 +123,17 @@ private struct SocketAddress {
         var storage = sockaddr_storage()
         var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
         return withUnsafeMutableBytes(of: &storage) { raw in
-            guard let base = raw.baseAddress, getsockname(number, base.assumingMemoryBound(to: sockaddr.self), &length) == 0 else { return nil }
+            guard let base = raw.baseAddress,
+                getsockname(number, base.assumingMemoryBound(to: sockaddr.self), &length) == 0
+            else { return nil }
             return UInt16(raw[2]) << 8 | UInt16(raw[3])
         }
     }
 
     private static func advice(_ error: Int32, port: UInt16) -> String {
         switch error {
-        case EADDRINUSE: "Another process listens there: `ss -ltnp 'sport = :\(port)'` shows which. Stop it, or choose another --port."
+        case EADDRINUSE:
+            "Another process listens there: `ss -ltnp 'sport = :\(port)'` shows which. Stop it, or choose another --port."
         case EACCES where port < 1024:
             "Ports below 1024 need root or CAP_NET_BIND_SERVICE: choose a port from 1024 on, or `sysctl net.ipv4.ip_unprivileged_port_start=\(port)`."
         case EADDRNOTAVAIL: "That is no address of this machine: `ip addr` lists them; 0.0.0.0 listens on all."

@@ -15,7 +15,9 @@ package struct OperatorSignals: Service {
 
     package func run() async throws {
         var stopRequests = 0
-        for await signal in await UnixSignalsSequence(trapping: .sighup, .sigusr1, .sigint, .sigterm).cancelOnGracefulShutdown() {
+        for await signal in await UnixSignalsSequence(trapping: .sighup, .sigusr1, .sigint, .sigterm)
+            .cancelOnGracefulShutdown()
+        {
             switch signal {
             case .sighup: supervisor.reload()
             case .sigusr1: supervisor.reopenLog()

@@ -35,14 +35,16 @@ package final class Supervisor: Service {
                 let thread = SupervisorThread {
                     do throws(SupervisorError) {
                         let loop = try SupervisorLoop(
-                            configuration: self.configuration, log: self.log, output: self.output, mailbox: self.mailbox)
+                            configuration: self.configuration, log: self.log, output: self.output, mailbox: self.mailbox
+                        )
                         continuation.resume(returning: .success(loop.run()))
                     } catch {
                         continuation.resume(returning: .failure(error))
                     }
                 }
                 if let error = thread.start() {
-                    continuation.resume(returning: .failure(.init(code: .systemCall, errno: error, subject: "pthread_create")))
+                    continuation.resume(
+                        returning: .failure(.init(code: .systemCall, errno: error, subject: "pthread_create")))
                 }
             }
         } onCancelOrGracefulShutdown: {

@@ -22,8 +22,10 @@ package struct SupervisorConfiguration: Sendable {
     package var collectorPatience: Duration
 
     package init(
-        rules: Fleet.Rules, listeners: [ListeningSocket], workerExecutable: String, workerArguments: [String] = ["worker"], payload: [UInt8] = [],
-        environment: [(name: String, value: String)] = [], level: BacktraceLevel = .short, collectorExecutable: String, crashDirectory: String,
+        rules: Fleet.Rules, listeners: [ListeningSocket], workerExecutable: String,
+        workerArguments: [String] = ["worker"], payload: [UInt8] = [],
+        environment: [(name: String, value: String)] = [], level: BacktraceLevel = .short, collectorExecutable: String,
+        crashDirectory: String,
         wrapsOutput: Bool, collectorPatience: Duration = .seconds(5)
     ) {
         self.rules = rules

@@ -30,7 +30,10 @@ extension SupervisorLoop {
             }
             let worker = identity(crashID)
             collector.settle(crashID)
-            let events = ledger.reported(crashID: crashID, summary) ?? [.crashReported(.init(worker: worker, alive: false, summary: summary))]
+            let events =
+                ledger.reported(crashID: crashID, summary) ?? [
+                    .crashReported(.init(worker: worker, alive: false, summary: summary))
+                ]
             for event in events { record(event) }
         case .failed(let crashID, let reason, let summary):
             let concernsDeath = summary.map { $0.id == crashID } ?? !isAlive(crashID)
@@ -42,7 +45,8 @@ extension SupervisorLoop {
             guard concernsDeath else { return }
             collector.settle(crashID)
             // What is known is told all the same: the reason outlives a full disk.
-            let events = summary.map { ledger.reported(crashID: crashID, $0) ?? [] } ?? ledger.reportFailed(crashID: crashID)
+            let events =
+                summary.map { ledger.reported(crashID: crashID, $0) ?? [] } ?? ledger.reportFailed(crashID: crashID)
             for event in events { record(event) }
         }
     }

@@ -1,9 +1,9 @@
 // The loop's part for workers: start, listen, notice death. A replacement is started before anything is written about the death.
 
+import Glibc
 import GraniteCrashChannel
 import GraniteLogging
 import GraniteReport
-import Glibc
 
 extension SupervisorLoop {
     /// Spawns a worker. What the system refuses is tried again later by the fleet's rules.
@@ -13,7 +13,8 @@ extension SupervisorLoop {
             do throws(SupervisorError) {
                 worker.tokens.death = try poller.add(worker.child.pidfd) { [unowned self] in noticeDeath(of: id) }
                 worker.tokens.status = try poller.add(worker.status) { [unowned self] in listen(to: id) }
-                worker.tokens.output = try poller.add(worker.output.descriptor) { [unowned self] in relayOutput(of: id) }
+                worker.tokens.output = try poller.add(worker.output.descriptor) { [unowned self] in relayOutput(of: id)
+                }
             } catch {
                 forget(worker)
                 worker.child.abandon()
@@ -25,17 +26,22 @@ extension SupervisorLoop {
             announce(worker, succeeding: succeeding)
         } catch {
             record(.workerSpawnFailed(slot: id.slot, reason: error.description))
-            perform(fleet.spawnFailed(id, succeeding: succeeding, failure: .init(code: 1, message: error.description), now: .now))
+            perform(
+                fleet.spawnFailed(
+                    id, succeeding: succeeding, failure: .init(code: 1, message: error.description), now: .now))
         }
     }
 
     /// Tells the story of the worker's predecessor on: it has been replaced.
     func announce(_ worker: WorkerProcess, succeeding: WorkerID?) {
-        guard let succeeding, let replacement = ledger.replaced(succeeding, by: worker.identity, now: .now) else { return }
+        guard let succeeding, let replacement = ledger.replaced(succeeding, by: worker.identity, now: .now) else {
+            return
+        }
         for event in replacement.events { record(event) }
         guard let crashID = replacement.crashID else { return }
         afterwards { [collector] in
-            collector.respawned(.init(crashID: crashID, pid: worker.child.pid, afterMilliseconds: replacement.milliseconds))
+            collector.respawned(
+                .init(crashID: crashID, pid: worker.child.pid, afterMilliseconds: replacement.milliseconds))
         }
     }
 
@@ -98,21 +104,27 @@ extension SupervisorLoop {
         let failure = worker.becameReady || expected ? nil : worker.failure ?? .unexplained(exit)
         let requests = worker.requests
         let crashID = expected || !collector.isAvailable ? nil : worker.crashID
-        let actions = fleet.exited(id, .init(uptime: uptime, becameReady: worker.becameReady, failure: failure), now: noticed)
+        let actions = fleet.exited(
+            id, .init(uptime: uptime, becameReady: worker.becameReady, failure: failure), now: noticed)
 
         // The replacement first, the words about it afterwards.
         let death = DeathLedger.Death(
-            id: id, worker: worker.identity, crashID: crashID, uptimeSeconds: uptime.seconds, requests: requests, exit: exit, noticed: noticed)
+            id: id, worker: worker.identity, crashID: crashID, uptimeSeconds: uptime.seconds, requests: requests,
+            exit: exit, noticed: noticed)
         let told = ledger.add(death, willBeReplaced: actions.contains { $0.replaces(id) })
-        holdBack { perform(actions) } after: {
+        holdBack {
+            perform(actions)
+        } after: {
             for event in told { record(event) }
             keepOutput(of: worker)
             let oomKills = oomKills.advance()
             record(
                 .workerExited(
                     .init(
-                        worker: worker.identity, exit: exit, uptimeSeconds: uptime.seconds, requests: requests, crashID: crashID,
-                        expected: expected, duringStartup: !worker.becameReady, message: failure.map { unrepeated($0.message) },
+                        worker: worker.identity, exit: exit, uptimeSeconds: uptime.seconds, requests: requests,
+                        crashID: crashID,
+                        expected: expected, duringStartup: !worker.becameReady,
+                        message: failure.map { unrepeated($0.message) },
                         oomKills: oomKills)))
             collector.exited(
                 .init(

@@ -1,10 +1,10 @@
 // The supervisor's one thread: waits for deaths, messages and commands, asks the pure policies what to do, and does it.
 // All mutable state of a server lives here, so nothing needs a lock.
 
+import Glibc
 import GraniteCrashChannel
 import GraniteLogging
 import Logging
-import Glibc
 
 /// Drives one server from its start to its end. Made, run and dropped on the supervisor's thread.
 final class SupervisorLoop {
@@ -50,7 +50,9 @@ final class SupervisorLoop {
     /// The operator has asked twice: reports in the making are not waited for.
     private var isHasty = false
 
-    init(configuration: SupervisorConfiguration, log: EventLog, output: LogOutput, mailbox: Mailbox) throws(SupervisorError) {
+    init(configuration: SupervisorConfiguration, log: EventLog, output: LogOutput, mailbox: Mailbox)
+        throws(SupervisorError)
+    {
         self.configuration = configuration
         self.log = log
         self.output = output
@@ -65,8 +67,10 @@ final class SupervisorLoop {
         record(
             .serverStarted(
                 .init(
-                    pid: getpid(), listeners: configuration.listeners.map { .init(url: $0.url, port: $0.port) }, workers: configuration.rules.workers,
-                    crashDirectory: configuration.level == .off ? nil : configuration.crashDirectory, level: configuration.level.rawValue)))
+                    pid: getpid(), listeners: configuration.listeners.map { .init(url: $0.url, port: $0.port) },
+                    workers: configuration.rules.workers,
+                    crashDirectory: configuration.level == .off ? nil : configuration.crashDirectory,
+                    level: configuration.level.rawValue)))
         collector.start()
         perform(fleet.start())
         while true {

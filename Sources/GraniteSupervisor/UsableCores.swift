@@ -9,7 +9,9 @@ package enum UsableCores {
         let limit =
             SmallFile.text(at: "/sys/fs/cgroup/cpu.max").flatMap { Self.quota(max: $0) }
             ?? SmallFile.text(at: "/sys/fs/cgroup/cpu/cpu.cfs_quota_us").flatMap { text in
-                SmallFile.text(at: "/sys/fs/cgroup/cpu/cpu.cfs_period_us").flatMap { Self.quota(max: "\(text.dropLast()) \($0)") }
+                SmallFile.text(at: "/sys/fs/cgroup/cpu/cpu.cfs_period_us").flatMap {
+                    Self.quota(max: "\(text.dropLast()) \($0)")
+                }
             }
         return max(1, min(allowed > 0 ? allowed : 1, limit ?? Int.max))
     }
@@ -17,7 +19,9 @@ package enum UsableCores {
     /// Processors that `cpu.max` (`200000 100000`, `max 100000`) allows, rounded up; nil without a limit.
     package static func quota(max text: String) -> Int? {
         let numbers = text.split { $0 == " " || $0 == "\n" }.map { Int($0) }
-        guard numbers.count == 2, let quota = numbers[0], let period = numbers[1], quota > 0, period > 0 else { return nil }
+        guard numbers.count == 2, let quota = numbers[0], let period = numbers[1], quota > 0, period > 0 else {
+            return nil
+        }
         return quota / period + (quota % period == 0 ? 0 : 1)
     }
 }

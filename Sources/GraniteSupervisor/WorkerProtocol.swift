@@ -43,7 +43,9 @@ package enum WorkerStatus: Codable, Sendable, Equatable {
         guard let message = try? JSONEncoder().encode(bounded) else { return false }
         return message.withUnsafeBytes { bytes in
             var sent: Int
-            repeat { sent = Glibc.send(socket, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL)) } while sent < 0 && errno == EINTR
+            repeat {
+                sent = Glibc.send(socket, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
+            } while sent < 0 && errno == EINTR
             return sent == bytes.count
         }
     }

@@ -3,11 +3,11 @@
 import ArgumentParser
 import CLinux
 import Dispatch
+import Glibc
 import GraniteLogging
 import GraniteStore
 import GraniteSupervisor
 import GraniteWSGI
-import Glibc
 import Logging
 import ServiceLifecycle
 import UnixSignals
@@ -53,7 +53,8 @@ struct ServeCommand: ParsableCommand {
         do {
             supervisor = try prepare(settings, log: log, output: output)
         } catch {
-            log.record(ServerEvent.serverStopped(exitCode: error.code.rawValue, reason: error.message, uptimeSeconds: 0))
+            log.record(
+                ServerEvent.serverStopped(exitCode: error.code.rawValue, reason: error.message, uptimeSeconds: 0))
             if settings.logFile != nil { complain(error.message) }
             throw ExitCode(error.code.rawValue)
         }
@@ -65,7 +66,8 @@ struct ServeCommand: ParsableCommand {
     // MARK: - Checks before the start
 
     /// Everything that can fail for a reason an operator can mend is tried here, before the first worker.
-    private func prepare(_ settings: ServeSettings, log: EventLog, output: LogOutput) throws(StartFailure) -> Supervisor {
+    private func prepare(_ settings: ServeSettings, log: EventLog, output: LogOutput) throws(StartFailure) -> Supervisor
+    {
         if settings.level != .off {
             do {
                 try ReportStore(directory: settings.crashDirectory).checkWritable()
@@ -83,7 +85,8 @@ struct ServeCommand: ParsableCommand {
             let listeners = try ListeningSocket.bind(host: settings.host, port: settings.port)
             if let warning = settings.workersWarning { log.logger.warning("\(warning)") }
             return try Supervisor(
-                configuration: try settings.supervisorConfiguration(listeners: listeners, python: python), log: log, output: output)
+                configuration: try settings.supervisorConfiguration(listeners: listeners, python: python), log: log,
+                output: output)
         } catch {
             let code: ServerExitCode =
                 switch error.code {

@@ -1,12 +1,12 @@
 // From what was typed and what the environment says to settings with a meaning: the one place for defaults and ranges.
 
 import ArgumentParser
+import Glibc
 import GraniteHTTP
 import GraniteLogging
 import GraniteStore
 import GraniteSupervisor
 import GraniteWSGI
-import Glibc
 
 extension ServeOptions {
     /// The settings: the command line wins, then the environment, then the default.
@@ -44,8 +44,10 @@ extension ServeOptions {
             accessLog: try given.flag(accessLog, "ACCESS_LOG") ?? false,
             crashDirectory: try crashDirectory(environment),
             level: try given.value(backtrace, "BACKTRACE", "off, short or full") ?? .short,
-            maxRequestLineBytes: try given.size(limitRequestLine, "LIMIT_REQUEST_LINE", 64...1 << 20) ?? http.limits.maxRequestLineBytes,
-            maxHeaderFields: try given.number(limitRequestFields, "LIMIT_REQUEST_FIELDS", 1...32_768) ?? http.limits.maxHeaderFields,
+            maxRequestLineBytes: try given.size(limitRequestLine, "LIMIT_REQUEST_LINE", 64...1 << 20)
+                ?? http.limits.maxRequestLineBytes,
+            maxHeaderFields: try given.number(limitRequestFields, "LIMIT_REQUEST_FIELDS", 1...32_768)
+                ?? http.limits.maxHeaderFields,
             maxHeaderFieldBytes: try given.size(limitRequestFieldSize, "LIMIT_REQUEST_FIELD_SIZE", 64...1 << 20)
                 ?? http.limits.maxHeaderFieldBytes,
             maxBodyBytes: try given.size(limitBody, "LIMIT_BODY", 0...1 << 50) ?? http.limits.maxBodyBytes,
@@ -57,14 +59,16 @@ extension ServeOptions {
     private func directory(_ path: String?) throws -> String {
         let directory = absolute(path ?? ".")
         guard access(directory, X_OK) == 0 else {
-            throw ValidationError("The directory \(directory) (--chdir) cannot be entered: \(String(cString: strerror(errno))).")
+            throw ValidationError(
+                "The directory \(directory) (--chdir) cannot be entered: \(String(cString: strerror(errno))).")
         }
         return directory
     }
 
     private func crashDirectory(_ environment: [String: String]) throws -> CrashDirectory {
         do {
-            return CrashDirectory(path: absolute(try CrashDirectory.chosen(option: crashDir, environment: environment).path))
+            return CrashDirectory(
+                path: absolute(try CrashDirectory.chosen(option: crashDir, environment: environment).path))
         } catch {
             throw ValidationError(error.description)
         }
@@ -110,7 +114,9 @@ private struct Given {
         return try checked(try value(typed, name, expected)?.bytes, typed != nil, name, range, expected)
     }
 
-    private func checked(_ number: Int?, _ isTyped: Bool, _ name: String, _ range: ClosedRange<Int>, _ expected: String) throws -> Int? {
+    private func checked(_ number: Int?, _ isTyped: Bool, _ name: String, _ range: ClosedRange<Int>, _ expected: String)
+        throws -> Int?
+    {
         guard let number, !range.contains(number) else { return number }
         let option = isTyped ? "--\(name.lowercased().split(separator: "_").joined(separator: "-"))" : "GRANITE_\(name)"
         throw ValidationError("\(option) is \(number) and should be \(expected).")

@@ -16,7 +16,9 @@ struct TimeSpan: ExpressibleByArgument, Equatable, Sendable {
         while !rest.isEmpty {
             let digits = rest.prefix { $0.isASCII && $0.isNumber || $0 == "." }
             let unit = rest.dropFirst(digits.count).prefix { $0.isLetter }
-            guard let value = Double(digits), let size = Self.size(of: unit, isAlone: digits.count == argument.count), size < largest else { return nil }
+            guard let value = Double(digits), let size = Self.size(of: unit, isAlone: digits.count == argument.count),
+                size < largest
+            else { return nil }
             seconds += value * size
             largest = size
             rest = rest.dropFirst(digits.count + unit.count)

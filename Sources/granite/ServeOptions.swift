@@ -15,18 +15,32 @@ struct ServeOptions: ParsableArguments {
     var port: UInt16?
     @Option(help: "Worker processes. Default: the usable cores. [GRANITE_WORKERS]")
     var workers: Int?
-    @Option(help: "Python threads per worker; more than 1 only for an app that waits a lot. Default 1. [GRANITE_BLOCKING_THREADS]")
+    @Option(
+        help:
+            "Python threads per worker; more than 1 only for an app that waits a lot. Default 1. [GRANITE_BLOCKING_THREADS]"
+    )
     var blockingThreads: Int?
-    @Option(help: "Requests per worker in the app or waiting for it; beyond that they queue, then get 503. Default 128. [GRANITE_BACKPRESSURE]")
+    @Option(
+        help:
+            "Requests per worker in the app or waiting for it; beyond that they queue, then get 503. Default 128. [GRANITE_BACKPRESSURE]"
+    )
     var backpressure: Int?
 
     @Flag(
         inversion: .prefixedNo,
-        help: "Replace workers that die. Without, the server ends with its last worker. On by default. [GRANITE_RESPAWN_FAILED_WORKERS]")
+        help:
+            "Replace workers that die. Without, the server ends with its last worker. On by default. [GRANITE_RESPAWN_FAILED_WORKERS]"
+    )
     var respawnFailedWorkers: Bool?
-    @Option(help: "A worker that dies sooner after its start counts as failing and is replaced ever later. Default 3.5s. [GRANITE_RESPAWN_INTERVAL]")
+    @Option(
+        help:
+            "A worker that dies sooner after its start counts as failing and is replaced ever later. Default 3.5s. [GRANITE_RESPAWN_INTERVAL]"
+    )
     var respawnInterval: TimeSpan?
-    @Option(help: "How long workers may finish their requests before they are killed. Default 30s. [GRANITE_GRACEFUL_TIMEOUT]")
+    @Option(
+        help:
+            "How long workers may finish their requests before they are killed. Default 30s. [GRANITE_GRACEFUL_TIMEOUT]"
+    )
     var gracefulTimeout: TimeSpan?
 
     @Option(help: "json: one object a line; text: for people. Default text. [GRANITE_LOG_FORMAT]")
@@ -40,7 +54,10 @@ struct ServeOptions: ParsableArguments {
     @Option(help: "How much of a crash is captured: off, short or full. Default short. [GRANITE_BACKTRACE]")
     var backtrace: BacktraceLevel?
 
-    @Option(help: "Directory of the application: its working directory and the first place for modules. Default: this one. [GRANITE_CHDIR]")
+    @Option(
+        help:
+            "Directory of the application: its working directory and the first place for modules. Default: this one. [GRANITE_CHDIR]"
+    )
     var chdir: String?
     @Flag(inversion: .prefixedNo, help: "The attribute is a function that makes the application. [GRANITE_FACTORY]")
     var factory: Bool?

@@ -1,11 +1,11 @@
 // The settings of one server, and what supervisor and workers are told of them.
 
 import FoundationEssentials
+import Glibc
 import GraniteLogging
 import GraniteStore
 import GraniteSupervisor
 import GraniteWSGI
-import Glibc
 
 /// All that was asked for, with every default filled in.
 struct ServeSettings: Sendable {
@@ -46,15 +46,19 @@ struct ServeSettings: Sendable {
             """
     }
 
-    func supervisorConfiguration(listeners: [ListeningSocket], python: PythonInstallation) throws(SupervisorError) -> SupervisorConfiguration {
+    func supervisorConfiguration(listeners: [ListeningSocket], python: PythonInstallation) throws(SupervisorError)
+        -> SupervisorConfiguration
+    {
         let executable = try Self.ownExecutable()
         let folder = executable.split(separator: "/").dropLast().map { "/\($0)" }.joined()
         return SupervisorConfiguration(
             rules: .init(
-                workers: workers, respawnsFailedWorkers: respawnsFailedWorkers, respawn: .init(interval: respawnInterval),
+                workers: workers, respawnsFailedWorkers: respawnsFailedWorkers,
+                respawn: .init(interval: respawnInterval),
                 // A worker cuts its connections at the deadline itself; it is killed if that does not end it.
                 gracePeriod: gracefulTimeout + .seconds(2)),
-            listeners: listeners, workerExecutable: executable, payload: try payload(listeners: listeners, python: python), level: level,
+            listeners: listeners, workerExecutable: executable,
+            payload: try payload(listeners: listeners, python: python), level: level,
             collectorExecutable: ProcessEnvironment.current["GRANITE_CRASH_EXECUTABLE"] ?? "\(folder)/granite-crash",
             crashDirectory: crashDirectory.path, wrapsOutput: logFormat == .json)
     }
@@ -62,11 +66,15 @@ struct ServeSettings: Sendable {
     private func payload(listeners: [ListeningSocket], python: PythonInstallation) throws(SupervisorError) -> [UInt8] {
         let configuration = WorkerConfiguration(
             application: application, factory: isFactory, directory: directory, python: python, host: host,
-            port: Int(listeners.first?.port ?? port), workers: workers, preferInline: workers >= cores, blockingThreads: blockingThreads,
+            port: Int(listeners.first?.port ?? port), workers: workers, preferInline: workers >= cores,
+            blockingThreads: blockingThreads,
             backpressure: backpressure, maxRequestLineBytes: maxRequestLineBytes, maxHeaderFields: maxHeaderFields,
-            maxHeaderFieldBytes: maxHeaderFieldBytes, maxBodyBytes: maxBodyBytes, headerTimeoutSeconds: TimeSpan(headerTimeout).seconds,
-            bodyTimeoutSeconds: TimeSpan(bodyTimeout).seconds, keepAliveTimeoutSeconds: TimeSpan(keepAliveTimeout).seconds,
-            gracefulTimeoutSeconds: TimeSpan(gracefulTimeout).seconds, accessLog: accessLog, logFormat: logFormat, logFile: logFile)
+            maxHeaderFieldBytes: maxHeaderFieldBytes, maxBodyBytes: maxBodyBytes,
+            headerTimeoutSeconds: TimeSpan(headerTimeout).seconds,
+            bodyTimeoutSeconds: TimeSpan(bodyTimeout).seconds,
+            keepAliveTimeoutSeconds: TimeSpan(keepAliveTimeout).seconds,
+            gracefulTimeoutSeconds: TimeSpan(gracefulTimeout).seconds, accessLog: accessLog, logFormat: logFormat,
+            logFile: logFile)
         guard let bytes = try? JSONEncoder().encode(configuration) else {
             throw SupervisorError(code: .systemCall, errno: EINVAL, subject: "Encoding the worker's configuration")
         }
@@ -77,7 +85,9 @@ struct ServeSettings: Sendable {
     private static func ownExecutable() throws(SupervisorError) -> String {
         var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
         let count = readlink("/proc/self/exe", &buffer, buffer.count)
-        guard count > 0, count < buffer.count else { throw SupervisorError(code: .systemCall, errno: errno, subject: "readlink /proc/self/exe") }
+        guard count > 0, count < buffer.count else {
+            throw SupervisorError(code: .systemCall, errno: errno, subject: "readlink /proc/self/exe")
+        }
         return String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 }

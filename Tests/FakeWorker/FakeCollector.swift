@@ -26,13 +26,23 @@ enum FakeCollector {
             switch message {
             case .watch(let watch):
                 pages[watch.crashID] = descriptors[0]
-                if mode == "drop-site" { send(.reported(crashID: watch.crashID, summary: summary(id: "01DROPSITE", of: watch.crashID, pages))) }
-                if mode == "early" { send(.reported(crashID: watch.crashID, summary: summary(id: watch.crashID, of: watch.crashID, pages))) }
+                if mode == "drop-site" {
+                    send(
+                        .reported(crashID: watch.crashID, summary: summary(id: "01DROPSITE", of: watch.crashID, pages)))
+                }
+                if mode == "early" {
+                    send(
+                        .reported(crashID: watch.crashID, summary: summary(id: watch.crashID, of: watch.crashID, pages))
+                    )
+                }
             case .exited(let exited) where !exited.expected:
                 switch mode {
                 case "silent", "early": break
                 case "fails": send(.failed(crashID: exited.crashID, reason: "no space left", summary: nil))
-                default: send(.reported(crashID: exited.crashID, summary: summary(id: exited.crashID, of: exited.crashID, pages)))
+                default:
+                    send(
+                        .reported(
+                            crashID: exited.crashID, summary: summary(id: exited.crashID, of: exited.crashID, pages)))
                 }
             case .exited, .respawned: break
             }
@@ -43,12 +53,16 @@ enum FakeCollector {
         // The page came with the message and is that worker's.
         let slot = pages[crashID].flatMap { try? CrashPage(descriptor: $0) }.flatMap { try? $0.status() }?.slot ?? 0
         return CrashSummary(
-            id: id, kind: "signal", reason: "strlen read address 0x0 in slot \(slot)", category: "null_dereference", confidence: "certain",
-            request: nil, top: ["strlen", "native_crash (app.py:14)"], fingerprint: "5e1a", complete: true, report: "\(id).json")
+            id: id, kind: "signal", reason: "strlen read address 0x0 in slot \(slot)", category: "null_dereference",
+            confidence: "certain",
+            request: nil, top: ["strlen", "native_crash (app.py:14)"], fingerprint: "5e1a", complete: true,
+            report: "\(id).json")
     }
 
     private static func send(_ message: CollectorMessage) {
         guard let bytes = try? JSONEncoder().encode(message) else { return }
-        bytes.withUnsafeBytes { if let base = $0.baseAddress { _ = granite_send_with_descriptors(3, base, $0.count, nil, 0) } }
+        bytes.withUnsafeBytes {
+            if let base = $0.baseAddress { _ = granite_send_with_descriptors(3, base, $0.count, nil, 0) }
+        }
     }
 }

@@ -14,10 +14,15 @@ enum FakeWorker {
             WorkerStatus.stopping.send()
             _exit(0)
         }
-        guard let page = try? CrashPage(descriptor: WorkerDescriptor.crashPage), let status = try? page.status() else { exit(90) }
+        guard let page = try? CrashPage(descriptor: WorkerDescriptor.crashPage), let status = try? page.status() else {
+            exit(90)
+        }
         let payload = FileHandle(fileDescriptor: WorkerDescriptor.configuration).readDataToEndOfFile()
         let scripts = (try? JSONDecoder().decode([String: [String]].self, from: payload)) ?? [:]
-        let steps = scripts["\(status.slot).\(status.generation)"] ?? scripts["\(status.slot)"] ?? scripts["*"] ?? ["ready", "serve"]
+        let steps =
+            scripts["\(status.slot).\(status.generation)"] ?? scripts["\(status.slot)"] ?? scripts["*"] ?? [
+                "ready", "serve",
+            ]
         for step in steps {
             let words = step.split(separator: " ", maxSplits: 2).map(String.init)
             switch words[0] {
@@ -45,7 +50,8 @@ enum FakeWorker {
     /// Invalid UTF-8, control characters, quotes, an empty line, an escape sequence, a line far too long, no newline at the end.
     static let hostile: [UInt8] =
         [0xFF, 0xFE, 0x22, 0x5C, 0x00, 0x07, 0x1B, 0x5B, 0x32, 0x4A, 0xED, 0xA0, 0x80, 10, 10]
-        + [UInt8](repeating: 0x61, count: 40_000) + [10] + Array(#"{"event":"forged"}"#.utf8) + [10] + Array("no newline".utf8)
+        + [UInt8](repeating: 0x61, count: 40_000) + [10] + Array(#"{"event":"forged"}"#.utf8) + [10]
+        + Array("no newline".utf8)
 
     private static func print(bytes: [UInt8]) { _ = write(STDERR_FILENO, bytes, bytes.count) }
 
@@ -66,7 +72,9 @@ enum FakeWorker {
     /// Answers each connection with its pid, until SIGTERM or until the supervisor is gone.
     private static func serve() {
         let listeners = Int32(ProcessInfo.processInfo.environment[WorkerDescriptor.listenerCountVariable] ?? "") ?? 0
-        var sources = (0..<listeners).map { pollfd(fd: WorkerDescriptor.firstListener + $0, events: Int16(POLLIN), revents: 0) }
+        var sources = (0..<listeners).map {
+            pollfd(fd: WorkerDescriptor.firstListener + $0, events: Int16(POLLIN), revents: 0)
+        }
         sources.append(pollfd(fd: WorkerDescriptor.status, events: Int16(POLLIN), revents: 0))
         while true {
             poll(&sources, nfds_t(sources.count), -1)

@@ -12,7 +12,8 @@ struct AccessLineTests {
                     Array(remote.utf8).withUnsafeBytes { remote in
                         formatter.append(
                             AccessLine(
-                                requestID: id, method: method, target: target, remote: remote, status: 200, bodyBytes: 5,
+                                requestID: id, method: method, target: target, remote: remote, status: 200,
+                                bodyBytes: 5,
                                 queuedNanoseconds: 40_999, applicationNanoseconds: 2_113_000),
                             time: 1_795_527_612_345_678_901, to: &buffer)
                     }
@@ -34,7 +35,8 @@ struct AccessLineTests {
     @Test func aResponseIsOneReadableLine() {
         #expect(
             line(.text, target: Array("/a?x=1".utf8))
-                == "2026-11-24T13:40:12.345Z info    127.0.0.1 \"GET /a?x=1\" 200 5 B in 2.113 ms (queued 0.040 ms) · worker 2 request 7f3c9a\n")
+                == "2026-11-24T13:40:12.345Z info    127.0.0.1 \"GET /a?x=1\" 200 5 B in 2.113 ms (queued 0.040 ms) · worker 2 request 7f3c9a\n"
+        )
         #expect(line(.text, target: [0x2F], remote: "").contains("info    - \"GET /\" 200"))
     }
 

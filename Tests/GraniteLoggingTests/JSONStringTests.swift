@@ -28,7 +28,9 @@ struct JSONStringTests {
             for second in [0x00, 0x22, 0x41, 0x5C, 0x80, 0xA0, 0xBF, 0xC2, 0xE0, 0xED, 0xF0, 0xFF] as [UInt8] {
                 var json: [UInt8] = []
                 [first, second].withUnsafeBytes { json.appendJSONString($0) }
-                #expect(throws: Never.self) { try JSONSerialization.jsonObject(with: Data(json), options: .fragmentsAllowed) }
+                #expect(throws: Never.self) {
+                    try JSONSerialization.jsonObject(with: Data(json), options: .fragmentsAllowed)
+                }
                 #expect(!json.contains { $0 < 0x20 })
             }
         }

@@ -57,13 +57,16 @@ struct LineLogHandlerTests {
     @Test func plainMessagesKeepTheirMetadata() throws {
         #expect(
             try lines(.json) { $0.info("hello", metadata: ["z": "1", "a": "\"2\""]) }
-                == #"{"time":"2026-11-24T13:40:12.345Z","level":"info","event":"log","message":"hello","a":"\"2\"","z":"1"}"# + "\n")
+                == #"{"time":"2026-11-24T13:40:12.345Z","level":"info","event":"log","message":"hello","a":"\"2\"","z":"1"}"#
+                + "\n")
         #expect(
-            try lines(.text) { $0.info("hello", metadata: ["z": "1", "a": "2"]) } == "2026-11-24T13:40:12.345Z info    hello a=2 z=1\n")
+            try lines(.text) { $0.info("hello", metadata: ["z": "1", "a": "2"]) }
+                == "2026-11-24T13:40:12.345Z info    hello a=2 z=1\n")
     }
 
     @Test(arguments: [
-        (0, "1970-01-01T00:00:00.000Z"), (951_782_399_999, "2000-02-28T23:59:59.999Z"), (951_782_400_000, "2000-02-29T00:00:00.000Z"),
+        (0, "1970-01-01T00:00:00.000Z"), (951_782_399_999, "2000-02-28T23:59:59.999Z"),
+        (951_782_400_000, "2000-02-29T00:00:00.000Z"),
         (4_107_542_399_000, "2100-02-28T23:59:59.000Z"), (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
     ]) func timesAreGregorian(_ milliseconds: UInt64, _ expected: String) {
         var timestamp = LogTimestamp()
@@ -90,6 +93,7 @@ struct LineLogHandlerTests {
         let error = #expect(throws: LoggingError.self) { try LogOutput(path: "/nonexistent/granite.log") }
         #expect(
             error?.description
-                == "The log file /nonexistent/granite.log cannot be opened for appending: No such file or directory. Give another --log-file, or let this user write there.")
+                == "The log file /nonexistent/granite.log cannot be opened for appending: No such file or directory. Give another --log-file, or let this user write there."
+        )
     }
 }

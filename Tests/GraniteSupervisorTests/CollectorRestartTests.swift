@@ -14,7 +14,9 @@ struct CollectorRestartTests {
         } _: { server in
             let first = try await server.recorder.ready(1)
             let second = try await server.recorder.ready(2)
-            guard case .collectorStarted(let pid, false) = try await server.recorder.named("collector.started") else { return }
+            guard case .collectorStarted(let pid, false) = try await server.recorder.named("collector.started") else {
+                return
+            }
             kill(first.pid, SIGSEGV)
             let replacement = try await server.recorder.ready(1, generation: 2)
             #expect(try await Command.eventually { try server.collectorHeard().count == 5 })
@@ -33,7 +35,10 @@ struct CollectorRestartTests {
             #expect(Set(watched) == [first.pid, second.pid, replacement.pid])
             let exits = heard.compactMap { if case .exited(let exited) = $0.message { exited.pid } else { nil } }
             #expect(exits == [first.pid])
-            #expect(heard.contains { if case .respawned(let respawned) = $0.message { respawned.pid == replacement.pid } else { false } })
+            #expect(
+                heard.contains {
+                    if case .respawned(let respawned) = $0.message { respawned.pid == replacement.pid } else { false }
+                })
             #expect(exists(second.pid) && exists(replacement.pid))
             server.supervisor.stop(reason: "done")
             server.supervisor.hasten()
@@ -41,7 +46,9 @@ struct CollectorRestartTests {
     }
 
     @Test func aCollectorThatCannotRunBacksOffAndTheServerServes() async throws {
-        try await TestServer.run { $0.collector = "exits" } _: { server in
+        try await TestServer.run {
+            $0.collector = "exits"
+        } _: { server in
             let worker = try await server.recorder.ready(1)
             let waits = await server.recorder.first {
                 if case .collectorExited(_, let exit, let retry?) = $0, exit.code == 4, retry > 0 { retry } else { nil }

@@ -7,7 +7,8 @@ struct DeathLedgerTests {
     let now = ContinuousClock.now
     let id = WorkerID(slot: 2, generation: 1)
     let summary = CrashSummary(
-        id: "A", kind: "signal", reason: "because", category: nil, confidence: nil, request: nil, top: [], fingerprint: nil, complete: true,
+        id: "A", kind: "signal", reason: "because", category: nil, confidence: nil, request: nil, top: [],
+        fingerprint: nil, complete: true,
         report: nil)
     let successor = WorkerIdentity(slot: 2, pid: 2, generation: 2)
 
@@ -33,7 +34,10 @@ struct DeathLedgerTests {
         var ledger = DeathLedger()
         _ = ledger.add(death(), willBeReplaced: true)
         #expect(ledger.reported(crashID: "A", summary)?.map(\.name) == ["crash.reported"])
-        guard case .workerRespawned(let respawned)? = ledger.replaced(id, by: successor, now: now + .seconds(30))?.events.first else {
+        guard
+            case .workerRespawned(let respawned)? = ledger.replaced(id, by: successor, now: now + .seconds(30))?.events
+                .first
+        else {
             Issue.record("no respawn event")
             return
         }

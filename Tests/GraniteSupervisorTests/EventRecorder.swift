@@ -44,7 +44,8 @@ final class EventRecorder: Sendable {
             await withCheckedContinuation { (continuation: CheckedContinuation<ServerEvent?, Never>) in
                 let known = state.withLock { state -> ServerEvent? in
                     if let event = state.events.first(where: { value($0) != nil }) { return event }
-                    state.waiters.append(Waiter(number: number, matches: { value($0) != nil }, continuation: continuation))
+                    state.waiters.append(
+                        Waiter(number: number, matches: { value($0) != nil }, continuation: continuation))
                     return nil
                 }
                 if let known { continuation.resume(returning: known) }
@@ -78,24 +79,42 @@ final class EventRecorder: Sendable {
 extension EventRecorder {
     /// The worker that was started in this place.
     func started(_ slot: Int, generation: Int = 1) async throws -> WorkerIdentity {
-        try require(await first { if case .workerStarted(let id) = $0, id.slot == slot, id.generation == generation { id } else { nil } })
+        try require(
+            await first {
+                if case .workerStarted(let id) = $0, id.slot == slot, id.generation == generation { id } else { nil }
+            })
     }
 
     func ready(_ slot: Int, generation: Int = 1) async throws -> WorkerIdentity {
-        try require(await first { if case .workerReady(let id, _) = $0, id.slot == slot, id.generation == generation { id } else { nil } })
+        try require(
+            await first {
+                if case .workerReady(let id, _) = $0, id.slot == slot, id.generation == generation { id } else { nil }
+            })
     }
 
     func exited(_ slot: Int, generation: Int = 1) async throws -> ServerEvent.WorkerExited {
         try require(
             await first {
-                if case .workerExited(let exited) = $0, exited.worker.slot == slot, exited.worker.generation == generation { exited } else { nil }
+                if case .workerExited(let exited) = $0, exited.worker.slot == slot,
+                    exited.worker.generation == generation
+                {
+                    exited
+                } else {
+                    nil
+                }
             })
     }
 
     func respawned(_ slot: Int, generation: Int = 2) async throws -> ServerEvent.WorkerRespawned {
         try require(
             await first {
-                if case .workerRespawned(let event) = $0, event.worker.slot == slot, event.worker.generation == generation { event } else { nil }
+                if case .workerRespawned(let event) = $0, event.worker.slot == slot,
+                    event.worker.generation == generation
+                {
+                    event
+                } else {
+                    nil
+                }
             })
     }
 

@@ -26,7 +26,9 @@ struct FleetTests {
         var fleet = serving(2)
         #expect(fleet.exited(id(1, 1), crash, now: now) == [.start(id(1, 2), succeeding: id(1, 1))])
         #expect(
-            fleet.exited(id(1, 2), startupFailure(), now: now) == [.backOff(slot: 1, failures: 2, delay: .milliseconds(500))])
+            fleet.exited(id(1, 2), startupFailure(), now: now) == [
+                .backOff(slot: 1, failures: 2, delay: .milliseconds(500))
+            ])
         #expect(fleet.deadline == now + .milliseconds(500))
         #expect(fleet.tick(now: now + .milliseconds(499)) == [])
         #expect(fleet.tick(now: now + .milliseconds(500)) == [.start(id(1, 3), succeeding: id(1, 2))])
@@ -37,7 +39,10 @@ struct FleetTests {
         var fleet = Fleet(rules: .init(workers: 2))
         _ = fleet.start()
         #expect(fleet.exited(id(1, 1), startupFailure(), now: now) == [])
-        #expect(fleet.exited(id(2, 1), startupFailure("b"), now: now) == [.finish(.startupFailed(.init(code: 3, message: "b")))])
+        #expect(
+            fleet.exited(id(2, 1), startupFailure("b"), now: now) == [
+                .finish(.startupFailed(.init(code: 3, message: "b")))
+            ])
     }
 
     @Test func aFailedFirstStartIsTriedAgainOnceAnotherWorkerServes() {

@@ -30,7 +30,9 @@ struct ListeningSocketTests {
         #expect(error?.description.contains("no address of this machine") == true)
     }
 
-    @Test(.enabled(if: FileManager.default.fileExists(atPath: "/proc/net/if_inet6"), "no IPv6 here"), arguments: ["::1", "[::1]"])
+    @Test(
+        .enabled(if: FileManager.default.fileExists(atPath: "/proc/net/if_inet6"), "no IPv6 here"),
+        arguments: ["::1", "[::1]"])
     func bracketsAroundIPv6AreOptional(_ host: String) throws {
         let sockets = try ListeningSocket.bind(host: host, port: 0)
         #expect(sockets.map(\.url) == ["http://[::1]:\(sockets[0].port)"])

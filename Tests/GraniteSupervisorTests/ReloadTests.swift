@@ -6,7 +6,9 @@ import Testing
 @Suite(.timeLimit(.minutes(1)))
 struct ReloadTests {
     @Test func eachNewWorkerIsReadyBeforeItsOldOneStops() async throws {
-        try await TestServer.run { $0.workers = 2 } _: { server in
+        try await TestServer.run {
+            $0.workers = 2
+        } _: { server in
             _ = try await server.recorder.ready(1)
             _ = try await server.recorder.ready(2)
             server.supervisor.reload()
@@ -35,12 +37,21 @@ struct ReloadTests {
             #expect(try await server.recorder.named("server.reload_failed") == .serverReloadFailed(slot: 1))
             #expect(try await server.recorder.exited(1, generation: 2).message == "syntax error")
             #expect(exists(old.pid))
-            #expect(!server.recorder.events.contains { if case .workerStarted(let worker) = $0 { worker.slot == 2 && worker.generation == 2 } else { false } })
+            #expect(
+                !server.recorder.events.contains {
+                    if case .workerStarted(let worker) = $0 {
+                        worker.slot == 2 && worker.generation == 2
+                    } else {
+                        false
+                    }
+                })
         }
     }
 
     @Test func theNewWorkerTakesThePlaceOfAnOldOneThatDiesMeanwhile() async throws {
-        try await TestServer.run { $0.scripts = ["1.2": ["serve"]] } _: { server in
+        try await TestServer.run {
+            $0.scripts = ["1.2": ["serve"]]
+        } _: { server in
             let old = try await server.recorder.ready(1)
             server.supervisor.reload()
             let new = try await server.recorder.started(1, generation: 2)

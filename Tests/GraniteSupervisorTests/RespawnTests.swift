@@ -80,7 +80,8 @@ struct RespawnTests {
                 }
             }
             #expect(own.map(\.descriptors) == [2, 0, 0])
-            guard case .watch(let watch) = own[0].message, case .exited(let exited) = own[1].message, case .respawned(let respawned) = own[2].message
+            guard case .watch(let watch) = own[0].message, case .exited(let exited) = own[1].message,
+                case .respawned(let respawned) = own[2].message
             else {
                 Issue.record("\(own)")
                 return
@@ -101,11 +102,18 @@ struct RespawnTests {
         } _: { server in
             let steady = try await server.recorder.ready(1)
             let loop = await server.recorder.first {
-                if case .workerCrashLoop(let slot, let failures, let backoff) = $0, failures == 4 { (slot, backoff) } else { nil }
+                if case .workerCrashLoop(let slot, let failures, let backoff) = $0, failures == 4 {
+                    (slot, backoff)
+                } else {
+                    nil
+                }
             }
             #expect(loop?.0 == 2)
             #expect(loop?.1 == 0.04)
-            #expect(!server.recorder.events.contains { if case .workerExited(let exited) = $0 { exited.worker.slot == 1 } else { false } })
+            #expect(
+                !server.recorder.events.contains {
+                    if case .workerExited(let exited) = $0 { exited.worker.slot == 1 } else { false }
+                })
             #expect(exists(steady.pid))
         }
     }
@@ -166,7 +174,9 @@ struct RespawnTests {
     }
 
     @Test func withLevelOffThereIsNoCollector() async throws {
-        try await TestServer.run { $0.level = .off } _: { server in
+        try await TestServer.run {
+            $0.level = .off
+        } _: { server in
             kill(try await server.recorder.ready(1).pid, SIGSEGV)
             #expect(try await server.recorder.respawned(1).crash == nil)
             #expect(!server.recorder.names.contains { $0.hasPrefix("collector") })
@@ -174,12 +184,17 @@ struct RespawnTests {
     }
 
     @Test func aReportThatFailsIsToldAndTheIdStays() async throws {
-        try await TestServer.run { $0.collector = "fails" } _: { server in
+        try await TestServer.run {
+            $0.collector = "fails"
+        } _: { server in
             kill(try await server.recorder.ready(1).pid, SIGSEGV)
             let respawned = try await server.recorder.respawned(1)
             let crashID = try #require(try await server.recorder.exited(1).crashID)
             #expect(respawned.crash == .pending(id: crashID))
-            guard case .crashReportFailed(_, crashID, "no space left") = try await server.recorder.named("crash.report_failed") else {
+            guard
+                case .crashReportFailed(_, crashID, "no space left") = try await server.recorder.named(
+                    "crash.report_failed")
+            else {
                 Issue.record("\(server.recorder.events)")
                 return
             }
@@ -187,7 +202,9 @@ struct RespawnTests {
     }
 
     @Test func aDropSiteIsReportedWhileTheWorkerLives() async throws {
-        try await TestServer.run { $0.collector = "drop-site" } _: { server in
+        try await TestServer.run {
+            $0.collector = "drop-site"
+        } _: { server in
             let worker = try await server.recorder.ready(1)
             guard case .crashReported(let reported) = try await server.recorder.named("crash.reported") else { return }
             #expect(reported.worker == worker)
@@ -197,7 +214,9 @@ struct RespawnTests {
     }
 
     @Test func aReportThatComesBeforeTheDeathIsAttachedToIt() async throws {
-        try await TestServer.run { $0.collector = "early" } _: { server in
+        try await TestServer.run {
+            $0.collector = "early"
+        } _: { server in
             let worker = try await server.recorder.ready(1)
             kill(worker.pid, SIGSEGV)
             let respawned = try await server.recorder.respawned(1)

@@ -15,22 +15,26 @@ struct ServerEventTests {
         request.method = "GET"
         request.target = "/crash/null"
         return CrashSummary(
-            id: "01JDF3T8Q2", kind: "signal", reason: "strlen read address 0x0: a null pointer.", category: "null_dereference",
-            confidence: "certain", request: request, top: ["strlen", "native_crash (app.py:14)"], fingerprint: "5e1a", complete: true,
+            id: "01JDF3T8Q2", kind: "signal", reason: "strlen read address 0x0: a null pointer.",
+            category: "null_dereference",
+            confidence: "certain", request: request, top: ["strlen", "native_crash (app.py:14)"], fingerprint: "5e1a",
+            complete: true,
             report: "crashes/01JDF3T8Q2.json")
     }()
     static func respawned(_ crash: ServerEvent.Crash?, early: Bool = false) -> ServerEvent {
         .workerRespawned(
             .init(
                 worker: .init(slot: 2, pid: 4790, generation: 2), respawnMilliseconds: 38,
-                previous: .init(pid: 4711, uptimeSeconds: 192.4, requests: 18204, exit: ExitStatus(waitStatus: 11)), crash: crash,
+                previous: .init(pid: 4711, uptimeSeconds: 192.4, requests: 18204, exit: ExitStatus(waitStatus: 11)),
+                crash: crash,
                 alreadyReported: early))
     }
 
     func write(_ event: ServerEvent, _ format: LogFormat) throws -> String {
         let directory = try TemporaryDirectory()
         let output = try LogOutput(path: directory.file("log").path)
-        EventLog(logger: Logger(label: "test") { _ in LineLogHandler(output: output, format: format, clock: { 0 }) }).record(event)
+        EventLog(logger: Logger(label: "test") { _ in LineLogHandler(output: output, format: format, clock: { 0 }) })
+            .record(event)
         let text = try String(contentsOf: directory.file("log"), encoding: .utf8)
         if format == .json { _ = try JSONSerialization.jsonObject(with: Data(text.utf8)) }
         return text.replacing("1970-01-01T00:00:00.000Z", with: "T")
@@ -59,7 +63,9 @@ struct ServerEventTests {
     }
 
     @Test func aRespawnWithoutAReportNamesTheId() throws {
-        #expect(try write(Self.respawned(.pending(id: "01JDF3T8Q2")), .json).hasSuffix(#""crash":{"id":"01JDF3T8Q2","complete":false}}"# + "\n"))
+        #expect(
+            try write(Self.respawned(.pending(id: "01JDF3T8Q2")), .json).hasSuffix(
+                #""crash":{"id":"01JDF3T8Q2","complete":false}}"# + "\n"))
         #expect(
             try write(Self.respawned(.pending(id: "01JDF3T8Q2")), .text)
                 == "T warning worker 2 (pid 4711) replaced by pid 4790 after 38 ms · crash 01JDF3T8Q2, no report yet\n")
@@ -74,7 +80,8 @@ struct ServerEventTests {
     @Test func aDeathSaysHowAndAfterWhat() throws {
         let died = ServerEvent.workerExited(
             .init(
-                worker: Self.worker, exit: ExitStatus(waitStatus: 11 | 0x80), uptimeSeconds: 192.4, requests: 18204, crashID: "01JDF3T8Q2",
+                worker: Self.worker, exit: ExitStatus(waitStatus: 11 | 0x80), uptimeSeconds: 192.4, requests: 18204,
+                crashID: "01JDF3T8Q2",
                 expected: false, oomKills: 0))
         #expect(
             try write(died, .json) == """
@@ -83,13 +90,16 @@ struct ServerEventTests {
 
                 """)
         #expect(
-            try write(died, .text) == "T error   worker 2 (pid 4711) died of SIGSEGV after 3 min 12 s, 18,204 requests · crash 01JDF3T8Q2\n")
+            try write(died, .text)
+                == "T error   worker 2 (pid 4711) died of SIGSEGV after 3 min 12 s, 18,204 requests · crash 01JDF3T8Q2\n"
+        )
     }
 
     @Test func aFailedStartShowsTheMessageAndItsDetails() throws {
         let failed = ServerEvent.workerExited(
             .init(
-                worker: Self.worker, exit: ExitStatus(waitStatus: 3 << 8), uptimeSeconds: 1, requests: 0, expected: false, duringStartup: true,
+                worker: Self.worker, exit: ExitStatus(waitStatus: 3 << 8), uptimeSeconds: 1, requests: 0,
+                expected: false, duringStartup: true,
                 message: "No module named shop.\nTraceback:\n  line 1"))
         #expect(
             try write(failed, .text) == """
@@ -109,9 +119,18 @@ struct ServerEventTests {
     }
 
     @Test(arguments: [
-        (ServerEvent.serverStopped(exitCode: 0, reason: "SIGTERM", uptimeSeconds: 3700), "T info    stopped after 1 h 1 min: SIGTERM\n"),
-        (.serverStopped(exitCode: 5, reason: "in use", uptimeSeconds: 0), "T error   not started, exit code 5: in use\n"),
-        (.workerCrashLoop(slot: 1, failures: 4, backoffSeconds: 2), "T warning worker 1 keeps failing, 4 times in a row: next try in 2 s\n"),
+        (
+            ServerEvent.serverStopped(exitCode: 0, reason: "SIGTERM", uptimeSeconds: 3700),
+            "T info    stopped after 1 h 1 min: SIGTERM\n"
+        ),
+        (
+            .serverStopped(exitCode: 5, reason: "in use", uptimeSeconds: 0),
+            "T error   not started, exit code 5: in use\n"
+        ),
+        (
+            .workerCrashLoop(slot: 1, failures: 4, backoffSeconds: 2),
+            "T warning worker 1 keeps failing, 4 times in a row: next try in 2 s\n"
+        ),
         (.workerReady(worker, startupMilliseconds: 143.44), "T info    worker 2 (pid 4711) ready after 143.4 ms\n"),
     ]) func othersAreSentencesToo(_ event: ServerEvent, _ expected: String) throws {
         #expect(try write(event, .text) == expected)

@@ -65,11 +65,13 @@ struct ExitStatusTests {
 
 struct WatchlistTests {
     func watch(_ list: inout Watchlist, _ id: String) {
-        _ = list.watch(.init(crashID: id, slot: 1, generation: 1, pid: 1, afterCollectorRestart: false), descriptors: [])
+        _ = list.watch(
+            .init(crashID: id, slot: 1, generation: 1, pid: 1, afterCollectorRestart: false), descriptors: [])
     }
     func exited(_ id: String, expected: Bool = false) -> SupervisorMessage.Exited {
         .init(
-            crashID: id, pid: 1, waitStatus: 11, expected: expected, duringStartup: false, uptimeSeconds: 1, resources: .init(), logTail: [],
+            crashID: id, pid: 1, waitStatus: 11, expected: expected, duringStartup: false, uptimeSeconds: 1,
+            resources: .init(), logTail: [],
             oomKills: nil)
     }
 

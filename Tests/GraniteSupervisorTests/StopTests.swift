@@ -8,7 +8,9 @@ import Testing
 struct StopTests {
     @Test func stoppingDrainsEveryWorkerAndEndsWithCodeZero() async throws {
         var pids: [Int32] = []
-        let code = try await TestServer.run { $0.workers = 2 } _: { server in
+        let code = try await TestServer.run {
+            $0.workers = 2
+        } _: { server in
             pids = [try await server.recorder.ready(1).pid, try await server.recorder.ready(2).pid]
             server.supervisor.stop(reason: "SIGTERM")
             #expect(try await server.recorder.exited(1).expected)
@@ -77,15 +79,22 @@ struct StopTests {
             }
             #expect(reason == "The application app:missing cannot be loaded.")
             #expect(server.recorder.names.filter { $0 == "worker.started" }.count == 2)
-            let messages = server.recorder.events.compactMap { if case .workerExited(let exited) = $0 { exited.message } else { nil } }
+            let messages = server.recorder.events.compactMap {
+                if case .workerExited(let exited) = $0 { exited.message } else { nil }
+            }
             #expect(
-                messages == ["The application app:missing cannot be loaded.\nTraceback", "The application app:missing cannot be loaded."])
+                messages == [
+                    "The application app:missing cannot be loaded.\nTraceback",
+                    "The application app:missing cannot be loaded.",
+                ])
         }
         #expect(code == 3)
     }
 
     @Test func aWorkerThatDiesSilentlyBeforeItIsReadyIsAFailedStart() async throws {
-        let code = try await TestServer.run { $0.scripts = ["*": ["signal 11"]] } _: { server in
+        let code = try await TestServer.run {
+            $0.scripts = ["*": ["signal 11"]]
+        } _: { server in
             let exited = try await server.recorder.exited(1)
             #expect(exited.duringStartup && !exited.expected)
             _ = try await server.recorder.named("server.stopped")
@@ -105,8 +114,12 @@ struct StopTests {
     }
 
     @Test func aWorkerProgramThatIsMissingEndsTheServerWithASentence() async throws {
-        let code = try await TestServer.run { $0.workerExecutable = "/nonexistent/granite" } _: { server in
-            guard case .serverStopped(1, let reason, _) = try await server.recorder.named("server.stopped") else { return }
+        let code = try await TestServer.run {
+            $0.workerExecutable = "/nonexistent/granite"
+        } _: { server in
+            guard case .serverStopped(1, let reason, _) = try await server.recorder.named("server.stopped") else {
+                return
+            }
             #expect(reason == "Cannot start /nonexistent/granite: No such file or directory.")
         }
         #expect(code == 1)

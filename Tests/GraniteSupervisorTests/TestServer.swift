@@ -27,7 +27,8 @@ final class TestServer: Sendable {
         /// By `slot.generation`, `slot` or `*`; without one a worker becomes ready and serves.
         var scripts: [String: [String]] = [:]
         var respawns = true
-        var limits = RespawnPolicy.Limits(interval: .zero, firstDelay: .milliseconds(10), longestDelay: .milliseconds(40))
+        var limits = RespawnPolicy.Limits(
+            interval: .zero, firstDelay: .milliseconds(10), longestDelay: .milliseconds(40))
         var gracePeriod = Duration.seconds(30)
         var level = BacktraceLevel.short
         /// How the fake collector behaves; see FakeCollector.
@@ -41,7 +42,9 @@ final class TestServer: Sendable {
     ///
     /// - Returns: the exit code.
     @discardableResult
-    static func run(_ configure: (inout Options) -> Void = { _ in }, _ body: (TestServer) async throws -> Void) async throws -> Int32? {
+    static func run(_ configure: (inout Options) -> Void = { _ in }, _ body: (TestServer) async throws -> Void)
+        async throws -> Int32?
+    {
         var options = Options()
         configure(&options)
         let directory = try TemporaryDirectory()
@@ -49,16 +52,20 @@ final class TestServer: Sendable {
         let recorder = EventRecorder()
         let configuration = SupervisorConfiguration(
             rules: .init(
-                workers: options.workers, respawnsFailedWorkers: options.respawns, respawn: options.limits, gracePeriod: options.gracePeriod),
-            listeners: listeners, workerExecutable: options.workerExecutable, payload: Array(try JSONEncoder().encode(options.scripts)),
+                workers: options.workers, respawnsFailedWorkers: options.respawns, respawn: options.limits,
+                gracePeriod: options.gracePeriod),
+            listeners: listeners, workerExecutable: options.workerExecutable,
+            payload: Array(try JSONEncoder().encode(options.scripts)),
             environment: [
                 ("FAKE_COLLECTOR", options.collector), ("FAKE_COLLECTOR_LOG", directory.file("collector.log").path),
             ],
-            level: options.level, collectorExecutable: options.collectorExecutable, crashDirectory: directory.url.path, wrapsOutput: true,
+            level: options.level, collectorExecutable: options.collectorExecutable, crashDirectory: directory.url.path,
+            wrapsOutput: true,
             collectorPatience: options.collectorPatience)
         let supervisor = try Supervisor(
             configuration: configuration, log: recorder.log, output: LogOutput(path: directory.file("log").path))
-        let server = TestServer(supervisor: supervisor, recorder: recorder, port: listeners[0].port, directory: directory)
+        let server = TestServer(
+            supervisor: supervisor, recorder: recorder, port: listeners[0].port, directory: directory)
         let running = Task { try await supervisor.run() }
         let result: Result<Void, any Error>
         do {
@@ -93,7 +100,9 @@ final class TestServer: Sendable {
         address.sin_port = port.bigEndian
         address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
         let connected = withUnsafePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { connect(connection, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                connect(connection, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
         }
         try #require(connected == 0)
         var buffer = [UInt8](repeating: 0, count: 32)

@@ -14,7 +14,8 @@ extension ServerEvent {
                 .init("workers", .integer(started.workers)),
                 .init("backtrace", .string(started.level)),
             ] + field("crash_dir", started.crashDirectory)
-        case .serverStopping(let reason, let workers): [.init("reason", .string(reason)), .init("workers", .integer(workers))]
+        case .serverStopping(let reason, let workers):
+            [.init("reason", .string(reason)), .init("workers", .integer(workers))]
         case .serverStopped(let exitCode, let reason, let uptime):
             [.init("exit_code", .integer(Int(exitCode))), .init("uptime_s", .number(uptime))] + field("reason", reason)
         case .serverReloading, .serverReloaded: []
@@ -30,8 +31,10 @@ extension ServerEvent {
             ]
         case .workerSpawnFailed(let slot, let reason):
             [.init("worker", .object([.init("slot", .integer(slot))])), .init("reason", .string(reason))]
-        case .workerOutput(let worker, let line): [worker.field, .init("stream", .string("stderr")), .init("line", .string(line))]
-        case .collectorStarted(let pid, let restarted): [.init("pid", .integer(Int(pid))), .init("restarted", .boolean(restarted))]
+        case .workerOutput(let worker, let line):
+            [worker.field, .init("stream", .string("stderr")), .init("line", .string(line))]
+        case .collectorStarted(let pid, let restarted):
+            [.init("pid", .integer(Int(pid))), .init("restarted", .boolean(restarted))]
         case .collectorExited(let pid, let exit, let retry):
             [.init("pid", .integer(Int(pid))), exit.field] + (retry.map { [.init("backoff_s", .number($0))] } ?? [])
         case .collectorUnavailable(let reason): [.init("reason", .string(reason))]
@@ -47,14 +50,17 @@ extension ServerEvent {
     }
 }
 
-private func field(_ name: String, _ text: String?) -> [FieldValue.Field] { text.map { [.init(name, .string($0))] } ?? [] }
+private func field(_ name: String, _ text: String?) -> [FieldValue.Field] {
+    text.map { [.init(name, .string($0))] } ?? []
+}
 
 extension WorkerIdentity {
     fileprivate var field: FieldValue.Field {
         .init(
             "worker",
             .object([
-                .init("slot", .integer(slot)), .init("pid", .integer(Int(pid))), .init("generation", .integer(generation)),
+                .init("slot", .integer(slot)), .init("pid", .integer(Int(pid))),
+                .init("generation", .integer(generation)),
             ]))
     }
 }
@@ -76,7 +82,8 @@ extension ServerEvent.WorkerExited {
     fileprivate var fields: [FieldValue.Field] {
         var fields = [worker.field] + exit.fields
         fields += [
-            .init("uptime_s", .number(uptimeSeconds)), .init("requests", .integer(Int(clamping: requests))), .init("expected", .boolean(expected)),
+            .init("uptime_s", .number(uptimeSeconds)), .init("requests", .integer(Int(clamping: requests))),
+            .init("expected", .boolean(expected)),
             .init("during_startup", .boolean(duringStartup)),
         ]
         fields += field("crash_id", crashID)
@@ -99,7 +106,8 @@ extension ServerEvent.WorkerRespawned {
         ]
         switch crash {
         case .reported(let summary): fields.append(.init("crash", .object(summary.fields)))
-        case .pending(let id): fields.append(.init("crash", .object([.init("id", .string(id)), .init("complete", .boolean(false))])))
+        case .pending(let id):
+            fields.append(.init("crash", .object([.init("id", .string(id)), .init("complete", .boolean(false))])))
         case nil: break
         }
         return fields

@@ -7,25 +7,30 @@ extension ServerEvent {
         switch self {
         case .serverStarted(let started):
             "granite (pid \(started.pid)) listens on \(started.listeners.map(\.url).joined(separator: " and ")), starts \(Words.count(started.workers, "worker"))"
-        case .serverStopping(let reason, let workers): "stopping (\(reason)): \(Words.count(workers, "worker")) to finish"
+        case .serverStopping(let reason, let workers):
+            "stopping (\(reason)): \(Words.count(workers, "worker")) to finish"
         case .serverStopped(let exitCode, let reason, let uptime):
-            (uptime > 0 ? "stopped after \(Words.duration(seconds: uptime))" : "not started") + (exitCode == 0 ? "" : ", exit code \(exitCode)")
+            (uptime > 0 ? "stopped after \(Words.duration(seconds: uptime))" : "not started")
+                + (exitCode == 0 ? "" : ", exit code \(exitCode)")
                 + (reason.map { ": \($0.firstLine)" } ?? "")
         case .serverReloading: "reloading worker by worker"
         case .serverReloaded: "reloaded"
         case .serverReloadFailed(let slot):
             "reload stopped at worker \(slot): its replacement did not become ready, the old workers keep serving"
         case .workerStarted(let worker): "\(worker.phrase) started"
-        case .workerReady(let worker, let startup): "\(worker.phrase) ready after \(Words.duration(seconds: startup / 1000))"
+        case .workerReady(let worker, let startup):
+            "\(worker.phrase) ready after \(Words.duration(seconds: startup / 1000))"
         case .workerExited(let exited): exited.sentence
         case .workerRespawned(let respawned): respawned.sentence
         case .workerCrashLoop(let slot, let failures, let backoff):
             "worker \(slot) keeps failing, \(failures) times in a row: next try in \(Words.duration(seconds: backoff))"
         case .workerSpawnFailed(let slot, let reason): "worker \(slot) could not be started: \(reason)"
         case .workerOutput(let worker, let line): "\(worker.phrase): \(line)"
-        case .collectorStarted(let pid, let restarted): "crash collector (pid \(pid)) \(restarted ? "restarted" : "started")"
+        case .collectorStarted(let pid, let restarted):
+            "crash collector (pid \(pid)) \(restarted ? "restarted" : "started")"
         case .collectorExited(let pid, let exit, let retry):
-            "crash collector (pid \(pid)) \(exit.phrase)" + (retry.map { $0 > 0 ? ", next try in \(Words.duration(seconds: $0))" : "" } ?? "")
+            "crash collector (pid \(pid)) \(exit.phrase)"
+                + (retry.map { $0 > 0 ? ", next try in \(Words.duration(seconds: $0))" : "" } ?? "")
         case .collectorUnavailable(let reason): "crashes will be told without reports: \(reason)"
         case .collectorOutput(let pid, let line): "crash collector (pid \(pid)): \(line)"
         case .crashReported(let reported):
@@ -62,7 +67,8 @@ extension ServerEvent.WorkerExited {
             if let message { text += ": \(message.firstLine)" }
         } else {
             text += expected ? " stopped" : " \(exit.phrase)"
-            text += " after \(Words.duration(seconds: uptimeSeconds)), \(Words.count(Int(clamping: requests), "request"))"
+            text +=
+                " after \(Words.duration(seconds: uptimeSeconds)), \(Words.count(Int(clamping: requests), "request"))"
         }
         if let oomKills, oomKills > 0, !expected { text += " · the kernel's OOM killer struck in this cgroup" }
         if let crashID { text += " · crash \(crashID)" }
@@ -78,7 +84,8 @@ extension ServerEvent.WorkerRespawned {
             case .pending(let id): " · crash \(id), no report yet"
             case nil: ""
             }
-        return "worker \(worker.slot) (pid \(previous.pid)) replaced by pid \(worker.pid) after \(Words.duration(seconds: respawnMilliseconds / 1000))\(id)"
+        return
+            "worker \(worker.slot) (pid \(previous.pid)) replaced by pid \(worker.pid) after \(Words.duration(seconds: respawnMilliseconds / 1000))\(id)"
     }
 }
 
@@ -87,7 +94,9 @@ extension CrashSummary {
     fileprivate var story: [String] {
         var lines: [String] = []
         if let request {
-            lines.append("serving \([request.method, request.target].compactMap { $0 }.joined(separator: " "))\(request.id.map { " (request \($0))" } ?? "")")
+            lines.append(
+                "serving \([request.method, request.target].compactMap { $0 }.joined(separator: " "))\(request.id.map { " (request \($0))" } ?? "")"
+            )
         }
         lines += top.map { "  \($0)" }
         lines.append("granite-crash show \(id)\(complete ? "" : " (incomplete)")")

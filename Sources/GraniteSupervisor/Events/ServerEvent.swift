@@ -88,7 +88,10 @@ package enum ServerEvent: StructuredEvent, Equatable {
         /// The cgroup's `oom_kill` counter moved by so much meanwhile; nil if it cannot be read.
         package var oomKills: Int?
 
-        package init(worker: WorkerIdentity, exit: ExitStatus, uptimeSeconds: Double, requests: UInt64, crashID: String? = nil, expected: Bool, duringStartup: Bool = false, message: String? = nil, oomKills: Int? = nil) {
+        package init(
+            worker: WorkerIdentity, exit: ExitStatus, uptimeSeconds: Double, requests: UInt64, crashID: String? = nil,
+            expected: Bool, duringStartup: Bool = false, message: String? = nil, oomKills: Int? = nil
+        ) {
             self.worker = worker
             self.exit = exit
             self.uptimeSeconds = uptimeSeconds
@@ -111,7 +114,10 @@ package enum ServerEvent: StructuredEvent, Equatable {
         /// `crash.reported` has told the whole story already.
         package var alreadyReported = false
 
-        package init(worker: WorkerIdentity, respawnMilliseconds: Double, previous: Previous, crash: Crash?, alreadyReported: Bool = false) {
+        package init(
+            worker: WorkerIdentity, respawnMilliseconds: Double, previous: Previous, crash: Crash?,
+            alreadyReported: Bool = false
+        ) {
             self.worker = worker
             self.respawnMilliseconds = respawnMilliseconds
             self.previous = previous
@@ -188,7 +194,8 @@ package enum ServerEvent: StructuredEvent, Equatable {
     /// A crash is one error line; what follows from it and mends itself is a warning.
     package var level: Logger.Level {
         switch self {
-        case .serverStarted, .serverStopping, .serverReloading, .serverReloaded, .workerStarted, .workerReady, .workerOutput,
+        case .serverStarted, .serverStopping, .serverReloading, .serverReloaded, .workerStarted, .workerReady,
+            .workerOutput,
             .collectorStarted, .collectorOutput:
             .info
         case .serverStopped(let exitCode, _, _): exitCode == 0 ? .info : .error

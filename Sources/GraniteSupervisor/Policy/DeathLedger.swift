@@ -20,7 +20,8 @@ package struct DeathLedger: Sendable {
         var noticed: ContinuousClock.Instant
 
         package init(
-            id: WorkerID, worker: WorkerIdentity, crashID: String?, uptimeSeconds: Double, requests: UInt64, exit: ExitStatus,
+            id: WorkerID, worker: WorkerIdentity, crashID: String?, uptimeSeconds: Double, requests: UInt64,
+            exit: ExitStatus,
             noticed: ContinuousClock.Instant
         ) {
             self.id = id
@@ -157,7 +158,8 @@ package struct DeathLedger: Sendable {
                     .init(
                         worker: successor, respawnMilliseconds: milliseconds,
                         previous: .init(
-                            pid: death.worker.pid, uptimeSeconds: death.uptimeSeconds, requests: death.requests, exit: death.exit),
+                            pid: death.worker.pid, uptimeSeconds: death.uptimeSeconds, requests: death.requests,
+                            exit: death.exit),
                         crash: crash, alreadyReported: entry.reportedEarly))
             ]
         case .never:

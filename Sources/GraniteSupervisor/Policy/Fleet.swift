@@ -40,7 +40,10 @@ package struct Fleet: Sendable {
         /// From SIGTERM to SIGKILL.
         package var gracePeriod: Duration
 
-        package init(workers: Int, respawnsFailedWorkers: Bool = true, respawn: RespawnPolicy.Limits = .init(), gracePeriod: Duration = .seconds(30)) {
+        package init(
+            workers: Int, respawnsFailedWorkers: Bool = true, respawn: RespawnPolicy.Limits = .init(),
+            gracePeriod: Duration = .seconds(30)
+        ) {
             self.workers = workers
             self.respawnsFailedWorkers = respawnsFailedWorkers
             self.respawn = respawn
@@ -99,14 +102,17 @@ package struct Fleet: Sendable {
     }
 
     /// The system refused to start the worker.
-    package mutating func spawnFailed(_ id: WorkerID, succeeding: WorkerID?, failure: StartupFailure, now: ContinuousClock.Instant) -> [Action] {
+    package mutating func spawnFailed(
+        _ id: WorkerID, succeeding: WorkerID?, failure: StartupFailure, now: ContinuousClock.Instant
+    ) -> [Action] {
         guard let index = index(of: id) else { return [] }
         switch slots[index].state {
         case .starting(id):
             guard hasServed else { return fail(index, failure) }
             let delay = slots[index].respawn.spawnFailed()
             slots[index].state = .waiting(until: now + delay, succeeding: succeeding)
-            return [.backOff(slot: id.slot, failures: slots[index].respawn.failures, delay: delay)] + abortReload(slot: id.slot)
+            return [.backOff(slot: id.slot, failures: slots[index].respawn.failures, delay: delay)]
+                + abortReload(slot: id.slot)
         case .renewing(let old, candidate: id):
             slots[index].state = .serving(old)
             return abortReload(slot: id.slot)
@@ -186,7 +192,9 @@ package struct Fleet: Sendable {
         return .start(id, succeeding: succeeding)
     }
 
-    private mutating func replace(_ id: WorkerID, at index: Int, _ ending: Ending, now: ContinuousClock.Instant) -> [Action] {
+    private mutating func replace(_ id: WorkerID, at index: Int, _ ending: Ending, now: ContinuousClock.Instant)
+        -> [Action]
+    {
         guard rules.respawnsFailedWorkers else {
             slots[index].state = .vacant
             return [.abandon(id)] + finishIfEmpty()

@@ -11,7 +11,8 @@ package struct RespawnPolicy: Sendable, Equatable {
         package var longestDelay: Duration
 
         package init(
-            interval: Duration = .milliseconds(3500), firstDelay: Duration = .milliseconds(500), longestDelay: Duration = .seconds(30)
+            interval: Duration = .milliseconds(3500), firstDelay: Duration = .milliseconds(500),
+            longestDelay: Duration = .seconds(30)
         ) {
             self.interval = interval
             self.firstDelay = firstDelay

@@ -2,8 +2,8 @@
 // It is separate because workers and collector are started alike.
 
 import CLinux
-import GraniteReport
 import Glibc
+import GraniteReport
 
 /// A child of this process. It is reaped by ``reap()`` alone: waitpid(-1) would take children that are not ours to take.
 struct ChildProcess {
@@ -51,7 +51,8 @@ struct ChildProcess {
         sigdelset(&signals, SIGKILL)
         sigdelset(&signals, SIGSTOP)
         posix_spawnattr_setsigdefault(&attributes, &signals)
-        let flags = POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | (recipe.ownProcessGroup ? POSIX_SPAWN_SETPGROUP : 0)
+        let flags =
+            POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | (recipe.ownProcessGroup ? POSIX_SPAWN_SETPGROUP : 0)
         posix_spawnattr_setflags(&attributes, Int16(flags))
 
         let name = recipe.executable.split(separator: "/").last.map { String($0) } ?? recipe.executable
@@ -110,7 +111,9 @@ struct ChildProcess {
         var entry = granite_environment()
         while let text = entry.pointee {
             let bytes = Array(UnsafeBufferPointer(start: text, count: strlen(text) + 1))
-            if !additions.contains(where: { bytes.starts(with: "\($0.name)=".utf8.map { CChar(bitPattern: $0) }) }) { result.append(bytes) }
+            if !additions.contains(where: { bytes.starts(with: "\($0.name)=".utf8.map { CChar(bitPattern: $0) }) }) {
+                result.append(bytes)
+            }
             entry += 1
         }
         return result + additions.map { Array("\($0.name)=\($0.value)".utf8CString) }

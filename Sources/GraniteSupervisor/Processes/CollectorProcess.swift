@@ -76,7 +76,8 @@ final class CollectorProcess {
         send(
             watchlist.watch(
                 .init(
-                    crashID: worker.crashID, slot: worker.id.slot, generation: worker.id.generation, pid: worker.child.pid,
+                    crashID: worker.crashID, slot: worker.id.slot, generation: worker.id.generation,
+                    pid: worker.child.pid,
                     afterCollectorRestart: false),
                 descriptors: [worker.page, worker.collectorEnd]))
     }
@@ -84,7 +85,9 @@ final class CollectorProcess {
     func exited(_ exited: SupervisorMessage.Exited) {
         let (dispatch, givenUp) = watchlist.exited(exited)
         if let dispatch { send(dispatch) }
-        for id in givenUp { observer.message(.failed(crashID: id, reason: "The collector did not answer in time.", summary: nil)) }
+        for id in givenUp {
+            observer.message(.failed(crashID: id, reason: "The collector did not answer in time.", summary: nil))
+        }
     }
 
     func respawned(_ respawned: SupervisorMessage.Respawned) { send(watchlist.respawned(respawned)) }
@@ -116,11 +119,13 @@ final class CollectorProcess {
                 .init(
                     executable: configuration.collectorExecutable,
                     arguments: [
-                        "collect", "--control-fd", String(Self.controlDescriptor), "--crash-dir", configuration.crashDirectory, "--level",
+                        "collect", "--control-fd", String(Self.controlDescriptor), "--crash-dir",
+                        configuration.crashDirectory, "--level",
                         configuration.level.rawValue,
                     ],
                     environment: configuration.childEnvironment,
-                    descriptors: [(output.writing.number, STDERR_FILENO), (control.1.number, Self.controlDescriptor)], ownProcessGroup: true))
+                    descriptors: [(output.writing.number, STDERR_FILENO), (control.1.number, Self.controlDescriptor)],
+                    ownProcessGroup: true))
             var running = Running(child: child, control: control.0, output: OutputRelay(descriptor: output.reading))
             do throws(SupervisorError) {
                 running.death = try poller.add(child.pidfd) { [unowned self] in noticeDeath() }
@@ -135,7 +140,8 @@ final class CollectorProcess {
             observer.event(.collectorStarted(pid: child.pid, restarted: restarted))
             for dispatch in watchlist.replay() { send(dispatch) }
         } catch {
-            if error.code == .cannotSpawn && (error.errno == ENOENT || error.errno == EACCES || error.errno == ENOEXEC) {
+            if error.code == .cannotSpawn && (error.errno == ENOENT || error.errno == EACCES || error.errno == ENOEXEC)
+            {
                 state = .absent
                 observer.event(.collectorUnavailable(reason: error.description))
             } else {
@@ -196,7 +202,9 @@ final class CollectorProcess {
                 }
                 break
             }
-            guard let message = try? JSONDecoder().decode(CollectorMessage.self, from: Data(buffer[..<count])) else { continue }
+            guard let message = try? JSONDecoder().decode(CollectorMessage.self, from: Data(buffer[..<count])) else {
+                continue
+            }
             if message == .ready { running.isReady = true }
             messages.append(message)
         }
@@ -218,7 +226,8 @@ final class CollectorProcess {
             let sent =
                 (try? JSONEncoder().encode(dispatch.message))?.withUnsafeBytes { bytes in
                     bytes.baseAddress.map {
-                        granite_send_with_descriptors(running.control.number, $0, bytes.count, descriptors, Int32(descriptors.count))
+                        granite_send_with_descriptors(
+                            running.control.number, $0, bytes.count, descriptors, Int32(descriptors.count))
                     }
                 } ?? 0
             if sent < 0 && (errno == EAGAIN || errno == ENOBUFS) { break }

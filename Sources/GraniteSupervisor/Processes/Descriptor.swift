@@ -43,7 +43,9 @@ package final class Descriptor: Sendable {
         var written = 0
         while written < content.count {
             written += try systemCall("write") {
-                content.withUnsafeBytes { pwrite(file.number, $0.baseAddress.map { $0 + written }, $0.count - written, off_t(written)) }
+                content.withUnsafeBytes {
+                    pwrite(file.number, $0.baseAddress.map { $0 + written }, $0.count - written, off_t(written))
+                }
             }
         }
         return file

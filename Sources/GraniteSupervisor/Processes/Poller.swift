@@ -29,7 +29,8 @@ final class Poller {
     func watchWriting(_ isWatched: Bool, _ token: Token) {
         guard let descriptor = handlers[token]?.descriptor else { return }
         var event = epoll_event(
-            events: isWatched ? EPOLLIN.rawValue | EPOLLOUT.rawValue : EPOLLIN.rawValue, data: epoll_data(u64: token.value))
+            events: isWatched ? EPOLLIN.rawValue | EPOLLOUT.rawValue : EPOLLIN.rawValue,
+            data: epoll_data(u64: token.value))
         _ = epoll_ctl(epoll.number, EPOLL_CTL_MOD, descriptor.number, &event)
     }
 

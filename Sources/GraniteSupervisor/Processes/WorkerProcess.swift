@@ -1,9 +1,9 @@
 // Defines one running worker as the supervisor holds it: the process, its crash page and its sockets.
 
 import CLinux
+import Glibc
 import GraniteCrashChannel
 import GraniteReport
-import Glibc
 
 /// A spawned worker. Belongs to the supervisor's thread.
 final class WorkerProcess {
@@ -56,7 +56,9 @@ final class WorkerProcess {
         child = try ChildProcess.spawn(
             .init(
                 executable: configuration.workerExecutable, arguments: configuration.workerArguments,
-                environment: configuration.childEnvironment + [(WorkerDescriptor.listenerCountVariable, String(listeners.count))],
+                environment: configuration.childEnvironment + [
+                    (WorkerDescriptor.listenerCountVariable, String(listeners.count))
+                ],
                 descriptors: [
                     (output.writing.number, STDERR_FILENO),
                     (payload.number, WorkerDescriptor.configuration),
