@@ -27,6 +27,10 @@ extension Frame {
         {
             return .runtime
         }
+        // The one thing of the interpreter that explains a drop: it ran wherever the program happened to be.
+        if symbol.hasPrefix("gc_collect_main") { return .code }
+        // The standard library's generics, compiled into whoever uses them: `withUnsafePointer`, `withMemoryRebound`.
+        if self.file == nil, symbol.hasPrefix("specialized "), writtenIn == "Swift" { return .runtime }
         if file.hasPrefix("libpython3") || Self.isPython(file)
             || Self.interpreterPrefixes.contains(where: symbol.hasPrefix)
         {

@@ -20,12 +20,16 @@ enum DropSiteRule {
                     "\(subject ?? "A value") was released on \(here)" + (owner.map { ", but belongs to \($0)" } ?? "")))
         case .unraisable:
             let unsendable = message?.contains("is unsendable, but is being dropped on another thread") == true
+            var evidence = ["sys.unraisablehook was called on \(here)"]
+            if let subject { evidence.append("the object is \(subject)") }
+            if isCollectingGarbage(facts.frames) {
+                evidence.append("the garbage collector was running on that thread: the line it interrupted is innocent")
+            }
+            let place = "on \(here)" + (isCollectingGarbage(facts.frames) ? ", during garbage collection" : "")
             return Verdict(
-                unsendable ? .threadAffinity : .unraisableException, .certain,
-                ["sys.unraisablehook was called on \(here)"] + (subject.map { ["the object is \($0)"] } ?? []),
+                unsendable ? .threadAffinity : .unraisableException, .certain, evidence,
                 Wording.sentence(
-                    "Python could not raise an exception on \(here)" + (message.map { ": \($0)" } ?? "")
-                        + (subject.map { message == nil ? ": \($0)" : ", from \($0)" } ?? "")))
+                    "An exception could not be raised \(place)" + ((message ?? subject).map { ": \($0)" } ?? "")))
         case .threadException:
             return Verdict(
                 .uncaughtThreadException, .certain, ["threading.excepthook was called on \(here)"],
@@ -35,6 +39,11 @@ enum DropSiteRule {
         case .signal, .exit, .oomKill, .startup, .hang:
             return nil
         }
+    }
+
+    /// CPython's collector of cycles is among the native frames.
+    private static func isCollectingGarbage(_ frames: [Frame]) -> Bool {
+        frames.contains { $0.kind == .native && $0.symbol?.hasPrefix("gc_collect") == true }
     }
 
     private static func thread(_ name: String, _ tid: Int) -> String {

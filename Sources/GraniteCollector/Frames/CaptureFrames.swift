@@ -13,10 +13,10 @@ enum CaptureFrames {
         return Array(frames[(last + 1)...])
     }
 
-    /// The C core, and GraniteCapture's way into it.
+    /// The C core, and the ways into it: GraniteCapture's, and the worker's hooks in `sys` and `threading`.
     private static func isCapture(_ frame: Frame) -> Bool {
         guard frame.kind == .native, let symbol = frame.symbol else { return false }
         return symbol.hasPrefix("granite_capture") || symbol.contains("Capture.now(")
-            || symbol.contains("ThreadBound.report(")
+            || symbol.contains("ThreadBound.report(") || symbol.contains("PythonHooks.")
     }
 }

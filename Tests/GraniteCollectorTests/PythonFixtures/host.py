@@ -16,6 +16,7 @@ import signal
 import sys
 import threading
 
+signal.pthread_sigmask(signal.SIG_SETMASK, [])  # a test's thread may have blocked everything, which is inherited
 signal.alarm(180)  # whatever becomes of the test, this process ends
 sys.setswitchinterval(0.001)
 SCENARIO = sys.argv[1]
