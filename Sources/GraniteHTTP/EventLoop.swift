@@ -10,7 +10,7 @@ import Glibc
 /// between any two requests, in the middle of a batch of events.
 final class EventLoop {
     /// What the event of an epoll entry that isn't a connection carries; a connection's is its address, which is larger.
-    private enum Mark {
+    enum Mark {
         static let wake = 1
         static let stop = 2
         static let listener = 16
@@ -18,27 +18,24 @@ final class EventLoop {
     }
 
     private static let eventCapacity = 256
-    /// Accepts of one turn, so that the other workers, which wait on the same socket, get their share of a burst.
-    private static let acceptsPerTurn = 8
     /// Reads of one connection in one turn.
     private static let readsPerTurn = 16
     /// Requests from the ready queue in one turn: a client that pipelines without end must not keep the others from being read.
     private static let requestsPerTurn = 64
-    private static let connectionEvents = UInt32(EPOLLIN.rawValue | EPOLLOUT.rawValue | EPOLLRDHUP.rawValue | EPOLLET.rawValue)
 
     let configuration: ServerConfiguration
     let timeouts: ConnectionTimeouts
     let wakeDescriptor: Int32
     private let stopDescriptor: Int32
-    private let listeners: [Int32]
+    let listeners: [Int32]
     private let heartbeat: () -> Void
-    private let epoll: Int32
-    private let maxConnections: Int
+    let epoll: Int32
+    let maxConnections: Int
     private let tick: UInt64
     private let events = UnsafeMutablePointer<epoll_event>.allocate(capacity: EventLoop.eventCapacity)
     private var eventCount = 0
     private var eventIndex = 0
-    private var connections: [Connection] = []
+    var connections: [Connection] = []
     private var ready = ReadyQueue()
     /// Readable connections whose turn was over before their bytes were.
     private var unread: [Connection] = []
@@ -47,7 +44,7 @@ final class EventLoop {
     private var nextTick: UInt64
     private var nextHeartbeat: UInt64
     private var turnsLeft = 0
-    private var isAccepting = false
+    var isAccepting = false
     private var drainDeadline = UInt64.max
     private var requestNumber: UInt64 = 0
 
@@ -213,55 +210,7 @@ final class EventLoop {
         _ = read(descriptor, &value, 8)
     }
 
-    // MARK: - Accepting
-
-    private func startAccepting() -> Bool {
-        for (index, listener) in listeners.enumerated() {
-            // EPOLLEXCLUSIVE: one of the workers wakes for a connection, not all (epoll_ctl(2)).
-            let events = UInt32(EPOLLIN.rawValue) | (1 << 28)
-            if granite_epoll_add(epoll, listener, events, UnsafeRawPointer(bitPattern: Mark.listener + index)) != 0 { return false }
-        }
-        isAccepting = true
-        return true
-    }
-
-    private func stopAccepting() {
-        if !isAccepting { return }
-        for listener in listeners { granite_epoll_remove(epoll, listener) }
-        isAccepting = false
-    }
-
-    private func accept(from listener: Int32) {
-        withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(GRANITE_ADDRESS_CAPACITY)) { text in
-            for _ in 0..<Self.acceptsPerTurn where isAccepting {
-                var port: UInt16 = 0
-                // The buffer has GRANITE_ADDRESS_CAPACITY bytes and is not empty.
-                let descriptor = granite_accept_peer(listener, text.baseAddress!, &port)
-                if descriptor >= 0 {
-                    add(descriptor, address: UnsafeRawBufferPointer(start: text.baseAddress, count: strlen(text.baseAddress!)), port: port)
-                } else if errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM {
-                    // Level-triggered, it would be announced again at once: leave it until a connection closes or the next tick.
-                    stopAccepting()
-                } else if errno != ECONNABORTED && errno != EINTR && errno != EPROTO {
-                    return
-                }
-            }
-        }
-    }
-
-    private func add(_ descriptor: Int32, address: UnsafeRawBufferPointer, port: UInt16) {
-        let connection = Connection(
-            transport: SocketTransport(descriptor: descriptor), address: address, port: port, limits: configuration.limits,
-            state: ConnectionState(acceptedAt: now, timeouts),
-            writeTimeoutMilliseconds: Int32(truncatingIfNeeded: min(timeouts.write / 1_000_000, 1 << 30)))
-        if granite_epoll_add(epoll, descriptor, Self.connectionEvents, Unmanaged.passUnretained(connection).toOpaque()) != 0 {
-            connection.transport.close(reset: false)
-            return
-        }
-        connection.index = connections.count
-        connections.append(connection)
-        if connections.count >= maxConnections { stopAccepting() }
-    }
+    // MARK: - Closing
 
     private func close(_ connection: Connection, reset: Bool = false) {
         if connection.index >= connections.count || connections[connection.index] !== connection { return }

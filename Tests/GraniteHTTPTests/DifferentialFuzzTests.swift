@@ -1,6 +1,7 @@
 // Our reader against llhttp (by NIOHTTP1) on thousands of mutated streams: whatever ours takes, llhttp must take for the same request.
 // The other direction is not asked: ours is stricter on purpose (bare LF, chunk extensions, repeated Content-Length, leading zeros, …).
 
+import Foundation
 import NIOCore
 import NIOEmbedded
 import NIOHTTP1
@@ -126,7 +127,7 @@ extension ParsedStream {
         let requests = ParsedStream([stream[...]]).requests
         let last = requests.firstIndex { request in
             let fields = request.headers.filter { $0.lowercased().hasPrefix("connection:") }.map { $0.lowercased().dropFirst(11) }
-            let options = fields.joined(separator: ",").split(separator: ",").map { $0.filter { $0 != " " && $0 != "\t" } }
+            let options = fields.joined(separator: ",").split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
             return options.contains("close") || options.contains("upgrade") || (request.version == 0 && !options.contains("keep-alive"))
         }
         return last.map { Array(requests[...$0]) } ?? requests

@@ -4,6 +4,10 @@ import Foundation
 import GraniteExchange
 import GraniteHTTP
 import Synchronization
+import Testing
+
+/// All tests with sockets, one after the other: one of them takes all descriptors.
+@Suite(.serialized) struct SocketTests {}
 
 /// Serves until it is stopped or deinitialised; every test has its own.
 final class TestServer: Sendable {
@@ -95,11 +99,18 @@ final class TestClient {
     private let descriptor: Int32
     private var buffer: [UInt8] = []
 
-    init(_ port: UInt16, receiveBuffer: Int32? = nil) {
+    private let port: UInt16
+
+    init(_ port: UInt16, receiveBuffer: Int32? = nil, connecting: Bool = true) {
+        self.port = port
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         var timeout = timeval(tv_sec: 10, tv_usec: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
         if var size = receiveBuffer { setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &size, 4) }
+        if connecting { connectNow() }
+    }
+
+    func connectNow() {
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_port = port.bigEndian
