@@ -64,7 +64,7 @@ struct StackOutline: Equatable {
                     leading = false
                     foldedInterpreter += 1
                 }
-            case .runtime where index >= outerEnd || index > 0 && Self.isThunk(frame):
+            case .runtime where index >= outerEnd || index > 0 && (Self.isThunk(frame) || frame.hasNoLine):
                 foldedRuntime += 1
             default:
                 leading = false

@@ -29,8 +29,8 @@ extension Frame {
         }
         // The one thing of the interpreter that explains a drop: it ran wherever the program happened to be.
         if symbol.hasPrefix("gc_collect_main") { return .code }
-        // The standard library's generics, compiled into whoever uses them: `withUnsafePointer`, `withMemoryRebound`.
-        if self.file == nil, symbol.hasPrefix("specialized "), writtenIn == "Swift" { return .runtime }
+        // Generics of the standard library and made-up code, compiled into whoever uses them: `withMemoryRebound`, `$main`.
+        if hasNoLine { return .runtime }
         if file.hasPrefix("libpython3") || Self.isPython(file)
             || Self.interpreterPrefixes.contains(where: symbol.hasPrefix)
         {
@@ -38,6 +38,9 @@ extension Frame {
         }
         return .code
     }
+
+    /// An inlined Swift function that has no line of its own: nobody wrote it where it stands.
+    package var hasNoLine: Bool { inlined == true && line == nil && writtenIn == "Swift" }
 
     /// The language as the report has it, else by kind and by how the name is mangled.
     package var writtenIn: String {
