@@ -80,6 +80,10 @@ private func compare(_ path: String, rounds: Int) throws {
         times["eu-addr2line", default: []].append(
             try milliseconds { try run("/usr/bin/eu-addr2line", ["-i", "-f", "-e", path] + first.map(hex)) })
     }
+    guard frames > 0 else {
+        print("No address of \(path) has a name: the comparison means nothing.")
+        exit(1)
+    }
     let peer = median(times["eu-addr2line"] ?? [0])
     print(
         "\(path): \(addressCount) addresses, \(frames / 2) frames, median of \(rounds) rounds, files in the page cache")
@@ -102,7 +106,7 @@ extension String {
 private let arguments = Array(CommandLine.arguments.dropFirst())
 if arguments.first == "--answer", arguments.count > 2 {
     answer(arguments[1], arguments.dropFirst(2).compactMap { UInt64($0.dropFirst(2), radix: 16) })
-} else if let path = arguments.first {
+} else if let path = arguments.first?.resolved {
     try compare(path, rounds: arguments.dropFirst().first.flatMap(Int.init).map { max(1, $0) } ?? 7)
 } else {
     print("Usage: SymbolBenchmark FILE [ROUNDS]")
