@@ -121,7 +121,7 @@ final class Environ {
             request.remotePort == 0
                 || Self.set(environ, keys.remotePort, Self.number(UInt64(request.remotePort), radix: 10, prefix: []))
         else { return false }
-        return Self.set(environ, keys.requestID, Self.number(request.number, radix: 16, prefix: requestIDPrefix))
+        return Self.set(environ, keys.requestID, Self.number(request.number, radix: 16, minimumDigits: WSGIConfiguration.requestNumberDigits, prefix: requestIDPrefix))
     }
 
     private func setHeaders(_ environ: Object, _ request: Request) -> Bool {
@@ -200,8 +200,8 @@ final class Environ {
         PyUnicode_DecodeLatin1(bytes.baseAddress?.assumingMemoryBound(to: CChar.self) ?? emptyCString, bytes.count, nil)
     }
 
-    private static func number(_ value: UInt64, radix: UInt64, prefix: [UInt8]) -> Object? {
-        withUnsafeTemporaryAllocation(of: CChar.self, capacity: prefix.count + 20) { text in
+    private static func number(_ value: UInt64, radix: UInt64, minimumDigits: Int = 1, prefix: [UInt8]) -> Object? {
+        withUnsafeTemporaryAllocation(of: CChar.self, capacity: prefix.count + 20) { text in  // UInt64.max has 20 digits
             var end = text.count
             var rest = value
             repeat {
@@ -209,7 +209,7 @@ final class Environ {
                 let digit = UInt8(truncatingIfNeeded: rest % radix)
                 text[end] = CChar(bitPattern: digit < 10 ? digit + 48 : digit + 87)
                 rest /= radix
-            } while rest != 0
+            } while rest != 0 || text.count - end < minimumDigits
             for byte in prefix.reversed() {
                 end -= 1
                 text[end] = CChar(bitPattern: byte)

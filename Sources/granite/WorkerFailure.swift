@@ -25,7 +25,8 @@ struct WorkerFailure: Error {
 
     init(_ error: WSGIError) {
         code = Self.exitCode(of: error)
-        message = ([error.description + "."] + (error.traceback.map { [$0] } ?? [])).joined(separator: "\n")
+        let sentence = error.description.hasSuffix("?") ? error.description : error.description + "."
+        message = ([sentence] + (error.traceback.map { [$0] } ?? [])).joined(separator: "\n")
     }
 
     static func exitCode(of error: WSGIError) -> ServerExitCode {

@@ -34,7 +34,7 @@ struct RequestTests {
                 "REMOTE_ADDR": "::1", "REMOTE_PORT": "1234", "CONTENT_TYPE": "a/b", "CONTENT_LENGTH": "2",
                 "HTTP_HOST": "shop",
                 "HTTP_X_UP": "caf\u{c3}\u{a9}", "HTTP_ACCEPT": "a,b", "HTTP_COOKIE": "c=1; d=2",
-                "HTTP_" + String(repeating: "N", count: 100): "long", "granite.request_id": "w1-1",
+                "HTTP_" + String(repeating: "N", count: 100): "long", "granite.request_id": "w1-00000001",
             ])
         #expect(environ["wsgi.input_terminated"] as? Bool == true)
         #expect(environ["wsgi.multithread"] as? Bool == false)
