@@ -2,6 +2,7 @@
 
 import Foundation
 import GraniteSymbols
+import Synchronization
 import TestSupport
 import Testing
 
@@ -184,22 +185,28 @@ enum Sources {
         """
 }
 
-/// Compiled once for all tests.
+/// Compiled once for all tests; their folders are removed at the end of the process, since nothing releases a static.
 enum Fixtures {
-    static let clang = Task {
-        try await Fixture.compile(Sources.c, named: "chain.c", by: "clang", ["-O2", "-g", "-Wl,--build-id"])
-    }
-    static let gcc = Task {
-        try await Fixture.compile(Sources.c, named: "chain.c", by: "gcc", ["-O2", "-g", "-Wl,--build-id"])
-    }
-    static let dwarf4 = Task {
-        try await Fixture.compile(Sources.c, named: "chain.c", by: "gcc", ["-O2", "-gdwarf-4"])
-    }
-    static let cplus = Task { try await Fixture.compile(Sources.cplus, named: "chain.cpp", by: "g++", ["-O2", "-g"]) }
-    static let swift = Task {
-        try await Fixture.compile(Sources.swift, named: "chain.swift", by: "swiftc", ["-O", "-g"])
-    }
-    static let rust = Task {
-        try await Fixture.compile(Sources.rust, named: "chain.rs", by: "rustc", ["-O", "-g", "--edition", "2021"])
+    static let clang = shared(Sources.c, named: "chain.c", by: "clang", ["-O2", "-g", "-Wl,--build-id"])
+    static let gcc = shared(Sources.c, named: "chain.c", by: "gcc", ["-O2", "-g", "-Wl,--build-id"])
+    static let dwarf4 = shared(Sources.c, named: "chain.c", by: "gcc", ["-O2", "-gdwarf-4"])
+    static let cplus = shared(Sources.cplus, named: "chain.cpp", by: "g++", ["-O2", "-g"])
+    static let swift = shared(Sources.swift, named: "chain.swift", by: "swiftc", ["-O", "-g"])
+    static let rust = shared(Sources.rust, named: "chain.rs", by: "rustc", ["-O", "-g", "--edition", "2021"])
+
+    private static let folders = Mutex<[URL]>([])
+    private static let removal: Void = {
+        atexit { Fixtures.folders.withLock { $0.forEach { try? FileManager.default.removeItem(at: $0) } } }
+    }()
+
+    private static func shared(
+        _ source: String, named name: String, by compiler: String, _ arguments: [String]
+    ) -> Task<Fixture, any Error> {
+        Task {
+            let fixture = try await Fixture.compile(source, named: name, by: compiler, arguments)
+            _ = removal
+            folders.withLock { $0.append(fixture.directory.url) }
+            return fixture
+        }
     }
 }
