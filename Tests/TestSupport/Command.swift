@@ -61,7 +61,7 @@ package final class Command: @unchecked Sendable {  // Process is used from the 
             try? await Task.sleep(for: .milliseconds(5))
         }
         // The readers see end of file soon after the end, unless a grandchild keeps the pipe.
-        for _ in 0..<100 {
+        for _ in 0..<2000 {
             if pipes.0.fileHandleForReading.readabilityHandler == nil && pipes.1.fileHandleForReading.readabilityHandler == nil { break }
             try? await Task.sleep(for: .milliseconds(5))
         }
