@@ -26,7 +26,7 @@ final class EventLoop {
     let configuration: ServerConfiguration
     let timeouts: ConnectionTimeouts
     let wakeDescriptor: Int32
-    private let stopDescriptor: Int32
+    let stopDescriptor: Int32
     let listeners: [Int32]
     private let heartbeat: () -> Void
     let epoll: Int32
@@ -45,12 +45,12 @@ final class EventLoop {
     private var nextHeartbeat: UInt64
     private var turnsLeft = 0
     var isAccepting = false
-    private var drainDeadline = UInt64.max
+    var drainDeadline = UInt64.max
     private var requestNumber: UInt64 = 0
 
     /// Monotonic nanoseconds, as of the last ``wait(nanoseconds:)``.
     private(set) var now: UInt64
-    private(set) var isStopping = false
+    var isStopping = false
     /// Requests dispatched and not yet back.
     private(set) var outstanding = 0
 
@@ -205,14 +205,14 @@ final class EventLoop {
         }
     }
 
-    private func drain(_ descriptor: Int32) {
+    func drain(_ descriptor: Int32) {
         var value: UInt64 = 0
         _ = read(descriptor, &value, 8)
     }
 
     // MARK: - Closing
 
-    private func close(_ connection: Connection, reset: Bool = false) {
+    func close(_ connection: Connection, reset: Bool = false) {
         if connection.index >= connections.count || connections[connection.index] !== connection { return }
         connection.state.closed()
         connection.transport.close(reset: reset)
@@ -229,7 +229,7 @@ final class EventLoop {
 
     // MARK: - Reading
 
-    private func readOn(_ connection: Connection) {
+    func readOn(_ connection: Connection) {
         var progressed = false
         var reads = 0
         while true {
@@ -377,36 +377,6 @@ final class EventLoop {
                 status: 503, reason: "Service Unavailable", text: "all threads of the application are busy",
                 retryAfter: configuration.retryAfterSeconds)
             sendResponse(expired)
-        }
-    }
-
-    // MARK: - Stopping
-
-    private func stop() {
-        drain(stopDescriptor)
-        if isStopping { return }
-        isStopping = true
-        drainDeadline = now + configuration.drainTimeout.nanoseconds
-        stopAccepting()
-        for connection in connections where connection.state.isIdle && connection.input.count == 0 {
-            // What has arrived and was not read yet is served; silence is closed.
-            connection.isReadable = true
-            readOn(connection)
-            if connection.state.isIdle { close(connection) }
-        }
-    }
-
-    /// The drain's deadline has passed.
-    private func cutAll() {
-        drainDeadline = .max
-        for connection in connections {
-            if connection.isInFlight {
-                // Its thread sees the end at the next write; the descriptor must stay its own until then.
-                connection.mustClose = true
-                connection.transport.cut()
-            } else {
-                close(connection)
-            }
         }
     }
 }
