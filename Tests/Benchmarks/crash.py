@@ -4,11 +4,11 @@
   Tests/Benchmarks/crash [--threads 100] [--rounds 9]
 
 Granite: a worker of `granite serve` with that many idle Python threads gets a null pointer through ctypes. `fault` is when the handler
-was entered (capture.entered, in the report's time), `dead` when the supervisor saw the end, `report` when it was stored.
+was entered (the report's time), `dead` when the supervisor logged the end, `report` when it logged the respawn with the stored report.
 Peers: gdb -batch and eu-stack write all threads of an equal process, alive and stopped, since neither can catch the fault itself; their
 time is from start to end of the tool.
 """
-import argparse, json, os, re, shutil, signal, socket, statistics, subprocess, sys, tempfile, time, urllib.request
+import argparse, json, os, re, shutil, signal, statistics, subprocess, sys, tempfile, time, urllib.request
 from datetime import datetime
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -88,7 +88,7 @@ def main():
             fault = seconds(report["time"])
             held.append(sum(step["us"] for step in report["capture"]["durations_us"] if not step["name"].startswith("collector")) / 1e6)
             dead.append(seconds(wait_for(log, "worker.exited", turn + 1)["time"]) - fault)
-            stored.append(os.stat(path).st_mtime - fault)
+            stored.append(seconds(respawned["time"]) - fault)
             threads = len(report["threads"])
             frames = sum(1 for t in report["threads"] for f in t.get("frames", []) if f["kind"] == "native" and not f.get("inlined"))
         print(f"{options.threads} idle Python threads in the worker, {options.rounds} crashes; milliseconds\n")

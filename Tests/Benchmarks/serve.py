@@ -8,7 +8,7 @@
 The machine is noisy: quote medians and ratios of one run, never an absolute figure. Rounds rotate the order.
 `granian-tuned` is --blocking-threads 1, the honest rival: ratios are to it.
 """
-import argparse, json, os, re, shlex, signal, socket, statistics, subprocess, sys, time
+import argparse, json, os, re, shlex, shutil, signal, socket, statistics, subprocess, sys, tempfile, time
 
 import psutil
 
@@ -73,7 +73,7 @@ def measure(command, workers, connections, load, seconds):
     app, path, script = LOADS[load]
     port = free_port()
     argv = shlex.split(command.format(app=app, port=port, workers=workers))
-    crashes = {"GRANITE_CRASH_DIR": "/tmp/granite-benchmark-crashes"}
+    crashes = {"GRANITE_CRASH_DIR": tempfile.mkdtemp(prefix="granite-benchmark-")}
     p = subprocess.Popen(argv, cwd=APPS, env=os.environ | crashes, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     try:
         started = first_answer(port, p)
@@ -96,6 +96,7 @@ def measure(command, workers, connections, load, seconds):
         except subprocess.TimeoutExpired:
             os.killpg(p.pid, signal.SIGKILL)
             p.wait()
+        shutil.rmtree(crashes["GRANITE_CRASH_DIR"], ignore_errors=True)
 
 
 def main():

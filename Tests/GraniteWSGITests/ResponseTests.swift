@@ -44,7 +44,7 @@ struct ResponseTests {
         #expect(run.answers[10].headers.suffix(2) == [["Set-Cookie", "a=1"], ["Set-Cookie", "b=2"]])
         #expect(run.answers[14].header("X-A") == "caf\u{e9}")
         #expect(run.errors.contains("ERR-MARK"))
-        #expect(run.errors.contains("granite: request w1-14 failed: GET /err\nTraceback (most recent call last):\n"))
+        #expect(run.errors.contains("granite: request w1-00000014 failed: GET /err\nTraceback (most recent call last):\n"))
         #expect(run.errors.contains("RuntimeError: app error"))
     }
 
