@@ -68,16 +68,18 @@ def main():
         dead, held, stored, gdb, eu = [], [], [], [], []
         threads = frames = eu_frames = eu_threads = 0
         for turn in range(options.rounds):
-            pid = wait_for(log, "worker.ready", turn + 1)["pid"]
+            pid = wait_for(log, "worker.ready", turn + 1)["worker"]["pid"]
             urllib.request.urlopen(url + "/", timeout=20).read()
             for times, command in ((eu, ["eu-stack", "-i", "-s", "-p", str(pid)]), (gdb, ["gdb", "-batch", "-nx", "-ex", "thread apply all bt", "-p", str(pid)])):
                 if not shutil.which(command[0]):
                     continue
                 start = time.perf_counter()
-                out = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"DEBUGINFOD_URLS": ""}).stdout
+                subprocess.run(command, capture_output=True, env=os.environ | {"DEBUGINFOD_URLS": ""})
                 times.append(time.perf_counter() - start)
-                if command[0] == "eu-stack":
-                    eu_threads, eu_frames = len(re.findall(r"^TID ", out, re.M)), len(re.findall(r"^#\d+ +0x", out, re.M))
+            if eu:  # the frames of the idle threads, without inlined functions, to compare the unwinding alone
+                out = subprocess.run(["eu-stack", "-q", "-p", str(pid)], capture_output=True, text=True).stdout
+                stacks = [len(re.findall(r"^#\d", stack, re.M)) for stack in out.split("TID ")[1:]]
+                eu_threads, eu_frames = len(stacks), sum(stacks[1:])
             try:
                 urllib.request.urlopen(url + "/crash", timeout=20).read()
             except (OSError, urllib.error.URLError):
@@ -90,14 +92,15 @@ def main():
             dead.append(seconds(wait_for(log, "worker.exited", turn + 1)["time"]) - fault)
             stored.append(seconds(respawned["time"]) - fault)
             threads = len(report["threads"])
-            frames = sum(1 for t in report["threads"] for f in t.get("frames", []) if f["kind"] == "native" and not f.get("inlined"))
+            frames = sum(1 for t in report["threads"] if not t.get("crashed")
+                         for f in t.get("frames", []) if f["kind"] == "native" and not f.get("inlined"))
         print(f"{options.threads} idle Python threads in the worker, {options.rounds} crashes; milliseconds\n")
         print(f'{"":34}{"median":>9}{"min":>9}{"max":>9}')
         print(f'{"granite: held by the handler":34}{milliseconds(held)}')
         print(f'{"granite: fault to dead":34}{milliseconds(dead)}')
-        print(f'{"granite: fault to stored report":34}{milliseconds(stored)}   {threads} threads, {frames} native frames')
+        print(f'{"granite: fault to stored report":34}{milliseconds(stored)}   {threads} threads, {frames} native frames in the uncrashed')
         if eu:
-            print(f'{"eu-stack -i -s, all threads":34}{milliseconds(eu)}   {eu_threads} threads, {eu_frames} frames (idle, not crashed)')
+            print(f'{"eu-stack -i -s, all threads":34}{milliseconds(eu)}   {eu_threads} threads, {eu_frames} frames but the main thread\'s')
         if gdb:
             print(f'{"gdb -batch, thread apply all bt":34}{milliseconds(gdb)}')
         ratios = [(name, statistics.median(times) / statistics.median(stored)) for name, times in (("eu-stack", eu), ("gdb", gdb)) if times]
