@@ -22,6 +22,7 @@ struct DeathTests {
         #expect(exited.string("crash_id") == id)
 
         let report = try server.report(id)
+        try await expectValid(server.crashes.appendingPathComponent("\(id).json"))
         #expect(report.request?.target?.hasPrefix("/crash/null") == true)
         #expect(report.capture?.incomplete != true, "\(report.capture?.errors ?? [])")
         let crashed = try #require(report.threads?.first)
@@ -60,6 +61,7 @@ struct DeathTests {
             if death.path != "/crash/kill" { #expect(respawned.string("crash.category") == death.category, "\(respawned.line)") }
             let id = try #require(respawned.string("crash.id"))
             let report = try server.report(id)
+            try await expectValid(server.crashes.appendingPathComponent("\(id).json"))
             #expect(report.request?.target == death.path || report.requests?.first?.target == death.path, "\(death.path)")
             if death.category == "stack_overflow" {
                 let cycle = try #require(report.threads?.first?.folded, "\(death.path) is not folded")
@@ -79,7 +81,9 @@ struct DeathTests {
         #expect(answer?.status == 200)
         #expect(answer?.body == "still alive\n")
         let reported = try await server.event("crash.reported")
-        let report = try server.report(try #require(reported.string("crash.id")))
+        let id = try #require(reported.string("crash.id"))
+        let report = try server.report(id)
+        try await expectValid(server.crashes.appendingPathComponent("\(id).json"))
         #expect(report.kind == .unraisable || report.kind == .dropSite)
         #expect(report.dropSite?.message?.contains("is being dropped on another thread") == true)
         let frames = try #require(report.threads?.first?.frames)
@@ -111,6 +115,21 @@ struct DeathTests {
         #expect(report.capture?.errors?.isEmpty == false)
         #expect(report.threads?.first?.frames?.first?.module?.contains("libc.so") == true)
         #expect(await server.stop() == .code(0))
+    }
+
+    /// The published schema describes the report, says PyPI's jsonschema.
+    private func expectValid(_ report: URL, sourceLocation: SourceLocation = #_sourceLocation) async throws {
+        guard TestPython.has("jsonschema") else { return }
+        let schema = BuildProducts.checkout.appendingPathComponent("Sources/GraniteReport/granite.crash.1.schema.json")
+        let script = """
+            import json, sys, jsonschema
+            schema, report = (json.load(open(path)) for path in sys.argv[1:])
+            jsonschema.Draft202012Validator(schema).validate(report)
+            print("valid")
+            """
+        let run = try await Command.run(
+            URL(fileURLWithPath: try #require(TestPython.path)), ["-c", script, schema.path, report.path])
+        #expect(run.output == "valid\n", "\(run.errors)", sourceLocation: sourceLocation)
     }
 
     /// Each predicate must be met by some frame after the one that met the predicate before it.
