@@ -46,6 +46,8 @@ struct ServeCommand: ParsableCommand {
     func run() throws {
         // A log reader that went away must not take the server along.
         signal(SIGPIPE, SIG_IGN)
+        // A parent that ignores it hands that down (execve(2)), and the kernel then throws wait statuses away: every death looks alike.
+        signal(SIGCHLD, SIG_DFL)
         let settings = try options.settings(environment: ProcessEnvironment.current)
         let output = try openLog(settings)
         let log = EventLog(logger: makeLogger(settings, output: output))
