@@ -117,6 +117,18 @@ struct FleetTests {
         #expect(fleet.becameReady(id(1, 2), now: now) == [.reloadFinished])
     }
 
+    /// The dismissed worker was still dying when its successor failed: nobody asked again, and a server without workers ran for ever.
+    @Test func theServerEndsWhenTheFirstWorkerAndTheOneOfAReloadBothFail() {
+        var fleet = Fleet(rules: .init(workers: 1))
+        _ = fleet.start()
+        #expect(fleet.reloadWorkers(now: now) == [.terminate(id(1, 1)), .start(id(1, 2), succeeding: nil)])
+        #expect(fleet.exited(id(1, 2), startupFailure(), now: now) == [.reloadFailed(slot: 1)])
+        #expect(
+            fleet.exited(id(1, 1), startupFailure(), now: now) == [
+                .finish(.startupFailed(.init(code: 3, message: "no module")))
+            ])
+    }
+
     @Test func aReloadStartsAWaitingSlotAtOnce() {
         var fleet = serving(1)
         _ = fleet.exited(id(1, 1), crash, now: now)

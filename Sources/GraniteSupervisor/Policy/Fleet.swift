@@ -125,6 +125,7 @@ package struct Fleet: Sendable {
     package mutating func exited(_ id: WorkerID, _ ending: Ending, now: ContinuousClock.Instant) -> [Action] {
         guard let index = index(of: id) else { return [] }
         if slots[index].leaving.removeValue(forKey: id) != nil {
+            guard slots[index].leaving.isEmpty else { return [] }
             return continueReload(after: .draining(slot: id.slot), now: now) + finishIfEmpty()
         }
         switch slots[index].state {
@@ -208,13 +209,7 @@ package struct Fleet: Sendable {
     /// A first start failed. The server ends when that is true of every slot.
     private mutating func fail(_ index: Int, _ failure: StartupFailure) -> [Action] {
         slots[index].state = .failed(failure)
-        let isLast = slots.allSatisfy { slot in
-            guard case .failed = slot.state else { return false }
-            return slot.leaving.isEmpty
-        }
-        guard isLast, !isFinished else { return [] }
-        isFinished = true
-        return [.finish(.startupFailed(failure))]
+        return abortReload(slot: slots[index].number) + finishIfEmpty()
     }
 
     /// One worker serves, so the application can be served: the slots that failed before get another try, after a pause.
@@ -236,6 +231,11 @@ package struct Fleet: Sendable {
         if isStopping {
             isFinished = true
             return [.finish(.stopped)]
+        }
+        let failures = slots.compactMap { slot in if case .failed(let failure) = slot.state { failure } else { nil } }
+        if let failure = failures.last, failures.count == slots.count {
+            isFinished = true
+            return [.finish(.startupFailed(failure))]
         }
         guard !rules.respawnsFailedWorkers, slots.allSatisfy({ $0.state == .vacant }) else { return [] }
         isFinished = true
