@@ -183,7 +183,7 @@ extension Fleet.Action {
         case .start(_, let succeeding): succeeding == id
         case .adopt(_, let succeeding): succeeding == id
         case .backOff(let slot, _, _): slot == id.slot
-        case .terminate, .kill, .abandon, .reloadFinished, .reloadFailed, .finish: false
+        case .terminate, .kill, .giveUp, .abandon, .reloadFinished, .reloadFailed, .finish: false
         }
     }
 }

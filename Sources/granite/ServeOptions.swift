@@ -42,6 +42,11 @@ struct ServeOptions: ParsableArguments {
             "How long workers may finish their requests before they are killed. Default 30s. [GRANITE_GRACEFUL_TIMEOUT]"
     )
     var gracefulTimeout: TimeSpan?
+    @Option(
+        help:
+            "How long a worker may take to load the application before it is killed and counts as failed; 0 is for ever. Default 60s. [GRANITE_STARTUP_TIMEOUT]"
+    )
+    var startupTimeout: TimeSpan?
 
     @Option(help: "json: one object a line; text: for people. Default text. [GRANITE_LOG_FORMAT]")
     var logFormat: LogFormat?
