@@ -96,11 +96,9 @@ struct Worker {
         return server
     }
 
-    /// SIGTERM stops gracefully. Ctrl-C reaches the whole process group, but it is the supervisor's to obey.
+    /// SIGTERM stops gracefully, SIGUSR1 reopens the log.
     private func obeySignals(server: HTTPServer, heartbeat: Heartbeat) throws(WorkerFailure) {
-        // Handled and noted nowhere rather than ignored: programs that the application starts get the default back (execve(2)).
-        let nowhere: Int32 = 0
-        for (number, descriptor) in [(SIGTERM, server.stopDescriptor), (SIGUSR1, heartbeat.reopenDescriptor), (SIGINT, nowhere)] {
+        for (number, descriptor) in [(SIGTERM, server.stopDescriptor), (SIGUSR1, heartbeat.reopenDescriptor)] {
             let error = granite_signal_note(number, descriptor)
             guard error == 0 else {
                 throw WorkerFailure(code: .internalError, message: "Signal \(number) cannot be handled: \(String(cString: strerror(error))).")
