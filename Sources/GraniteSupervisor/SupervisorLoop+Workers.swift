@@ -189,9 +189,9 @@ extension Fleet.Action {
 }
 
 extension StartupFailure {
-    /// A worker that ended before it was ready and did not say why. A crash while loading is the application's.
+    /// A worker that ended before it was ready and did not say why. A crash while loading is the application's, and so is an
+    /// `os._exit(5)`: our codes mean what they say only when a worker tells them.
     fileprivate static func unexplained(_ exit: ExitStatus) -> StartupFailure {
-        let code = exit.code.flatMap { $0 == 0 ? nil : Int32(clamping: $0) } ?? 3
-        return StartupFailure(code: code, message: "the worker \(exit.phrase) before it was ready")
+        StartupFailure(code: applicationFailed, message: "the worker \(exit.phrase) before it was ready")
     }
 }
