@@ -92,8 +92,11 @@ struct ChildProcess {
         )
     }
 
-    /// Call before it is reaped only.
-    func send(signal: Int32) { kill(pid, signal) }
+    /// Never reaches another process, even when this one was reaped and its pid given to another.
+    ///
+    /// - Returns: false if it is dead and reaped.
+    @discardableResult
+    func send(signal: Int32) -> Bool { granite_pidfd_send_signal(pidfd.number, signal) == 0 }
 
     /// Kills a child that cannot be watched and reaps it.
     func abandon() {
