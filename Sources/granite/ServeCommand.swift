@@ -10,7 +10,6 @@ import GraniteSupervisor
 import GraniteWSGI
 import Logging
 import ServiceLifecycle
-import UnixSignals
 
 struct ServeCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -124,19 +123,19 @@ struct ServeCommand: ParsableCommand {
 
     /// Runs the supervisor until it ends. The main thread only waits; signals are told to libdispatch's threads.
     private func runToEnd(_ supervisor: Supervisor, logger: Logger) -> Int32 {
-        // First the one that must still listen while the other drains.
-        let group = ServiceGroup(
-            configuration: .init(
-                services: [
-                    .init(service: OperatorSignals(supervisor: supervisor)),
-                    .init(
-                        service: supervisor, successTerminationBehavior: .gracefullyShutdownGroup,
-                        failureTerminationBehavior: .cancelGroup),
-                ],
-                gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
         let ended = DispatchSemaphore(value: 0)
         Task {
             do {
+                // First the one that must still listen while the other drains.
+                let group = ServiceGroup(
+                    configuration: .init(
+                        services: [
+                            .init(service: await OperatorSignals(supervisor: supervisor)),
+                            .init(
+                                service: supervisor, successTerminationBehavior: .gracefullyShutdownGroup,
+                                failureTerminationBehavior: .cancelGroup),
+                        ],
+                        logger: logger))
                 try await group.run()
             } catch {
                 logger.error("the supervisor failed: \(error)")
