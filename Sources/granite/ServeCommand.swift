@@ -25,6 +25,8 @@ struct ServeCommand: ParsableCommand {
             Every option may also be given in the environment, as named in brackets; the command line wins.
             Durations are seconds, or like 1h30m, 3.5s, 250ms. Sizes are bytes, or like 64k, 10M, 1G.
 
+            The crash collector is the granite-crash beside this program; GRANITE_CRASH_EXECUTABLE names another.
+
             Signals: TERM and INT stop gracefully, a second one at once. HUP reloads worker by worker: a new one is ready before an \
             old one stops. USR1 opens the log file again.
 
