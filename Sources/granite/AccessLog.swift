@@ -19,10 +19,12 @@ final class AccessLog: Sendable {
     }
 
     private let output: LogOutput
+    private let format: LogFormat
     private let pending: Mutex<Pending>
 
     init(format: LogFormat, slot: Int, pid: Int32, output: LogOutput) {
         self.output = output
+        self.format = format
         pending = Mutex(Pending(formatter: AccessLineFormatter(format: format, slot: slot, pid: pid)))
     }
 
@@ -57,7 +59,7 @@ final class AccessLog: Sendable {
     }
 
     private func write(_ pending: inout Pending, now: UInt64) {
-        output.write(pending.lines)
+        output.write(pending.lines) { LineLogHandler.notice(ofLost: $0, format: format) }
         pending.lines.removeAll(keepingCapacity: true)
         pending.writtenAt = now
     }

@@ -23,10 +23,10 @@ struct Worker {
         let requestIDs = RequestIDs()
         let application = try load(in: interpreter, requestIDs: requestIDs)
         Capture.refreshModules()
-        let log = LogOutput(descriptor: WorkerDescriptor.log)
+        let log = LogOutput(descriptor: WorkerDescriptor.log, path: configuration.logFile)
         let accessLog = configuration.accessLog
             ? AccessLog(format: configuration.logFormat, slot: slot, pid: getpid(), output: log) : nil
-        let heartbeat = Heartbeat(accessLog: accessLog, logFile: configuration.logFile)
+        let heartbeat = Heartbeat(accessLog: accessLog, log: log)
         do {
             let server = try HTTPServer(
                 configuration: serverConfiguration, listeners: listeners, application: application,
