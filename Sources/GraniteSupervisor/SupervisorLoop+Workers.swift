@@ -82,10 +82,15 @@ extension SupervisorLoop {
         relay(lines, of: worker.identity)
     }
 
-    func relay(_ lines: [[UInt8]], of worker: WorkerIdentity) {
+    private func relay(_ lines: [[UInt8]], of worker: WorkerIdentity) {
+        relay(lines) { .workerOutput(worker, line: $0) }
+    }
+
+    /// Passes lines of a child's stderr on, as events if the log is JSON.
+    func relay(_ lines: [[UInt8]], as event: (String) -> ServerEvent) {
         guard !lines.isEmpty else { return }
         if configuration.wrapsOutput {
-            for line in lines { record(.workerOutput(worker, line: String(decoding: line, as: UTF8.self))) }
+            for line in lines { record(event(String(decoding: line, as: UTF8.self))) }
         } else {
             output.write(Array(lines.joined(separator: [UInt8(ascii: "\n")])) + [UInt8(ascii: "\n")])
         }

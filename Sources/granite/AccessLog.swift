@@ -36,8 +36,7 @@ final class AccessLog: Sendable {
         var digits: (UInt64, UInt64) = (0, 0)
         withUnsafeMutableBytes(of: &digits) { buffer in
             for place in 0..<16 {
-                let digit = UInt8(truncatingIfNeeded: id >> UInt64(60 - 4 * place)) & 15
-                buffer[place] = digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10
+                buffer[place] = hexadecimalDigit(UInt8(truncatingIfNeeded: id >> UInt64(60 - 4 * place)) & 15)
             }
             let line = AccessLine(
                 requestID: UnsafeRawBufferPointer(buffer), method: request.method, target: request.target, remote: request.remoteAddress,

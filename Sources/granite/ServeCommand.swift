@@ -4,6 +4,7 @@ import ArgumentParser
 import CLinux
 import Dispatch
 import Glibc
+import GraniteCrashChannel
 import GraniteLogging
 import GraniteStore
 import GraniteSupervisor

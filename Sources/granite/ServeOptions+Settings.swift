@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Glibc
+import GraniteCrashChannel
 import GraniteHTTP
 import GraniteLogging
 import GraniteStore

@@ -1,8 +1,8 @@
 // The options of `granite serve` as they are typed. What they mean, and the environment's say, is in ServeOptions+Settings.swift.
 
 import ArgumentParser
+import GraniteCrashChannel
 import GraniteLogging
-import GraniteSupervisor
 
 /// Every option is optional here: what is not given is looked up in the environment, then has a default.
 struct ServeOptions: ParsableArguments {

@@ -2,6 +2,7 @@
 
 import FoundationEssentials
 import Glibc
+import GraniteCrashChannel
 import GraniteLogging
 import GraniteReport
 import GraniteStore

@@ -1,4 +1,5 @@
 import Foundation
+import GraniteReport
 import GraniteSupervisor
 import TestSupport
 import Testing
