@@ -34,10 +34,13 @@ struct LogOutputTests {
             try #require(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &ends) == 0)
             return (ends[1], ends[0])
         case .terminal:
-            let master = posix_openpt(O_RDWR | O_NOCTTY)
-            try #require(master >= 0 && grantpt(master) == 0 && unlockpt(master) == 0)
+            // pts(4): posix_openpt(3) is not to be had from Swift.
+            let master = open("/dev/ptmx", O_RDWR | O_NOCTTY)
+            var (locked, number) = (Int32(0), Int32(0))
+            let (setLock, getNumber) = (UInt(0x4004_5431), UInt(0x8004_5430))  // TIOCSPTLCK, TIOCGPTN
+            try #require(ioctl(master, setLock, &locked) == 0 && ioctl(master, getNumber, &number) == 0)
             var settings = termios()
-            let terminal = open(String(cString: ptsname(master)), O_RDWR | O_NOCTTY)
+            let terminal = open("/dev/pts/\(number)", O_RDWR | O_NOCTTY)
             try #require(terminal >= 0 && tcgetattr(terminal, &settings) == 0)
             cfmakeraw(&settings)
             try #require(tcsetattr(terminal, TCSANOW, &settings) == 0)
