@@ -123,7 +123,9 @@ let tests: [Target] = [
             "GraniteCollector", "GraniteCrashChannel", "GraniteReport", "GraniteStore", "GraniteSymbols", "CGraniteCapture", "CLinux", "TestSupport", "CrashProbe",
         ], exclude: ["PythonFixtures", "Fixtures"], swiftSettings: swift),
     .testTarget(
-        name: "EndToEndTests", dependencies: ["GraniteReport", "GraniteStore", "TestSupport", "granite", "granite-crash", "CrashProbe", argumentParser],
+        name: "EndToEndTests", dependencies: [
+            "GraniteCrashChannel", "GraniteLogging", "GraniteReport", "GraniteStore", "TestSupport", "granite", "granite-crash", "CrashProbe", argumentParser,
+        ],
         exclude: ["Fixtures"], swiftSettings: swift),
 ]
 

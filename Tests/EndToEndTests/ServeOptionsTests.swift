@@ -2,6 +2,9 @@
 
 import ArgumentParser
 import Foundation
+import GraniteCrashChannel
+import GraniteLogging
+import GraniteStore
 import TestSupport
 import Testing
 
