@@ -21,7 +21,6 @@ let c: [CSetting] = [
 let unchecked = SwiftSetting.unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))
 
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
-let inMemoryLogging = Target.Dependency.product(name: "InMemoryLogging", package: "swift-log")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
@@ -40,12 +39,12 @@ let floor0: [Target] = [
 
 let floor1: [Target] = [
     .target(name: "GraniteReport", exclude: ["granite.crash.1.schema.json"], swiftSettings: swift),
-    .target(name: "GraniteCrashChannel", dependencies: ["CGraniteCapture", "CLinux", "GraniteReport"], swiftSettings: swift),
     .target(name: "GraniteExchange", swiftSettings: swift),
     .target(name: "GraniteLogging", dependencies: [logging], swiftSettings: swift),
 ]
 
 let floor2: [Target] = [
+    .target(name: "GraniteCrashChannel", dependencies: ["CGraniteCapture", "CLinux", "GraniteReport"], swiftSettings: swift),
     .target(name: "GraniteHTTP", dependencies: ["CLinux", "GraniteExchange"], swiftSettings: swift + [unchecked]),
     .target(name: "GraniteWSGI", dependencies: ["CPython", "GraniteExchange"], swiftSettings: swift),
     .target(name: "GraniteCapture", dependencies: ["CGraniteCapture"], swiftSettings: swift),
@@ -73,7 +72,7 @@ let floor4: [Target] = [
         name: "granite",
         dependencies: [
             "CLinux", "GraniteCapture", "GraniteCrashChannel", "GraniteExchange", "GraniteHTTP", "GraniteWSGI",
-            "GraniteStore", "GraniteSupervisor", "GraniteLogging", "GraniteReport", logging, lifecycle, unixSignals, argumentParser,
+            "GraniteStore", "GraniteSupervisor", "GraniteLogging", "GraniteReport", logging, lifecycle, argumentParser,
         ],
         swiftSettings: swift),
     .executableTarget(
@@ -115,7 +114,7 @@ let tests: [Target] = [
     .testTarget(
         name: "GraniteSupervisorTests",
         dependencies: [
-            "GraniteSupervisor", "GraniteCrashChannel", "GraniteLogging", "GraniteReport", "TestSupport", "FakeWorker", logging, inMemoryLogging,
+            "GraniteSupervisor", "GraniteCrashChannel", "GraniteLogging", "GraniteReport", "TestSupport", "FakeWorker", logging,
         ], swiftSettings: swift),
     .testTarget(name: "GraniteLoggingTests", dependencies: ["GraniteLogging", "TestSupport", logging], swiftSettings: swift),
     .testTarget(
@@ -124,7 +123,9 @@ let tests: [Target] = [
             "GraniteCollector", "GraniteCrashChannel", "GraniteReport", "GraniteStore", "GraniteSymbols", "CGraniteCapture", "CLinux", "TestSupport", "CrashProbe",
         ], exclude: ["PythonFixtures", "Fixtures"], swiftSettings: swift),
     .testTarget(
-        name: "EndToEndTests", dependencies: ["GraniteReport", "GraniteStore", "TestSupport", "granite", "granite-crash", "CrashProbe"],
+        name: "EndToEndTests", dependencies: [
+            "GraniteCrashChannel", "GraniteLogging", "GraniteReport", "GraniteStore", "TestSupport", "granite", "granite-crash", "CrashProbe", argumentParser,
+        ],
         exclude: ["Fixtures"], swiftSettings: swift),
 ]
 

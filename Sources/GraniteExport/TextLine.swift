@@ -36,8 +36,11 @@ struct TextLine: Equatable {
         return text
     }
 
+    /// Longest text that is wrapped, in Unicode scalars: some two hundred lines.
+    private static let maxWrappedScalars = 16 * 1024
+
     /// The text in lines of at most `width` columns, broken at spaces, or within a word that is longer than a line. Further lines are
-    /// indented by `hanging`.
+    /// indented by `hanging`. What is longer than ``maxWrappedScalars`` is cut.
     static func wrapped(_ first: TextLine, _ text: String, _ role: TextRole? = nil, hanging: Int, width: Int)
         -> [TextLine]
     {
@@ -45,22 +48,25 @@ struct TextLine: Equatable {
         var line = first
         let room = max(10, width - hanging)
         var atStart = true
-        for word in TerminalText.neutralised(text).split(separator: " ") {
-            var word = String(word)
-            if !atStart, line.columns + 1 + TerminalText.columns(word) > width {
-                lines.append(line)
-                line = TextLine(String(repeating: " ", count: hanging))
-                atStart = true
-            }
-            while TerminalText.columns(word) > room {
-                let head = TerminalText.prefix(word, columns: max(1, width - line.columns))
+        func breakLine() {
+            lines.append(line)
+            line = TextLine(String(repeating: " ", count: hanging))
+            atStart = true
+        }
+        for word in TerminalText.neutralised(TerminalText.bounded(text, scalars: maxWrappedScalars)).split(separator: " ") {
+            var rest = word
+            var columns = TerminalText.columns(String(word))
+            if !atStart, line.columns + 1 + columns > width { breakLine() }
+            // The word is walked once, by index: a report's reason may be one word of megabytes.
+            while columns > room {
+                let head = TerminalText.prefix(rest, columns: max(1, width - line.columns))
                 guard !head.isEmpty else { break }
-                line.add(head, role)
-                lines.append(line)
-                line = TextLine(String(repeating: " ", count: hanging))
-                word = String(word.dropFirst(head.count))
+                line.add(String(head), role)
+                breakLine()
+                columns -= TerminalText.columns(String(head))
+                rest = rest[head.endIndex...]
             }
-            line.add((atStart ? "" : " ") + word, role)
+            line.add((atStart ? "" : " ") + rest, role)
             atStart = false
         }
         return lines + [line]

@@ -52,7 +52,7 @@ extension [UInt8] {
 }
 
 /// The lower-case digit of a value below 16.
-func hexadecimalDigit(_ value: UInt8) -> UInt8 {
+package func hexadecimalDigit(_ value: UInt8) -> UInt8 {
     value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") + (value & 15) - 10
 }
 

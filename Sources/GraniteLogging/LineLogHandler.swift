@@ -64,7 +64,21 @@ package struct LineLogHandler: LogHandler {
                     time: time, level: event.level, sentence: "\(event.message)\(suffix)", details: [], theme: theme)
             }
         }
-        output.write(line)
+        output.write(line) { Self.notice(ofLost: $0, format: format, theme: theme, time: time) }
+    }
+
+    /// The line that tells of lines which ``LogOutput`` had to drop: `log.lost`.
+    package static func notice(
+        ofLost lines: Int, format: LogFormat, theme: Theme = .plain, time: UInt64 = LogTimestamp.now()
+    ) -> [UInt8] {
+        switch format {
+        case .json: json(time: time, level: .warning, name: "log.lost", fields: [.init("lines", .integer(lines))])
+        case .text:
+            text(
+                time: time, level: .warning,
+                sentence: "\(lines) line\(lines == 1 ? "" : "s") of the log were lost: nobody read them in time", details: [],
+                theme: theme)
+        }
     }
 
     private static func json(time: UInt64, level: Logger.Level, name: String, fields: [FieldValue.Field]) -> [UInt8] {

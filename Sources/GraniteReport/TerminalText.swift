@@ -30,13 +30,25 @@ package enum TerminalText {
     }
 
     /// The longest beginning that takes at most `columns`.
-    package static func prefix(_ text: String, columns limit: Int) -> String {
+    package static func prefix(_ text: String, columns limit: Int) -> String { String(prefix(text[...], columns: limit)) }
+
+    /// The same of a part, as a part of it: nothing is copied.
+    package static func prefix(_ text: Substring, columns limit: Int) -> Substring {
         var used = 0
-        return String(
-            text.prefix {
-                used += columns($0)
-                return used <= limit
-            })
+        return text.prefix {
+            used += columns($0)
+            return used <= limit
+        }
+    }
+
+    /// The text itself, or its first `limit` Unicode scalars and `…`: what a stranger wrote may be of any length, what a person reads
+    /// may not.
+    package static func bounded(_ text: String, scalars limit: Int) -> String {
+        let scalars = text.unicodeScalars
+        guard let end = scalars.index(scalars.startIndex, offsetBy: limit, limitedBy: scalars.endIndex), end < scalars.endIndex else {
+            return text
+        }
+        return String(scalars[..<end]) + "…"
     }
 
     /// The longest end that takes at most `columns`.

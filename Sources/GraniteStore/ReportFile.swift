@@ -46,8 +46,8 @@ enum ReportFile {
         fsync(directory)
     }
 
-    /// The bytes of a report. Only a regular file is opened: a FIFO would block, a link would lead elsewhere.
-    static func read(id: String, in directory: Int32, _ path: String) throws(StoreError) -> [UInt8] {
+    /// The bytes of a report, or its first `limit`. Only a regular file is opened: a FIFO would block, a link would lead elsewhere.
+    static func read(id: String, in directory: Int32, _ path: String, limit: Int = .max) throws(StoreError) -> [UInt8] {
         let full = path + "/" + id + suffix
         let file = openat(directory, id + suffix, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
         guard file >= 0 else {
@@ -63,7 +63,7 @@ enum ReportFile {
             throw StoreError(.damaged, "\(full) has \(status.st_size) bytes: too many for a report.")
         }
         var failure: Int32 = 0
-        let size = Int(status.st_size)
+        let size = min(Int(status.st_size), limit)
         let bytes = [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
             while count < size {
                 let got = Glibc.read(file, buffer.baseAddress.map { $0 + count }, size - count)

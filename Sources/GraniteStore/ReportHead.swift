@@ -13,7 +13,11 @@ enum ReportHead {
         subset(of: bytes, keeping: listed).flatMap { try? CrashReport.decode($0) }
     }
 
-    /// The fingerprint's hash. It is before the threads in what Granite writes, and the search ends there.
+    /// Bytes that ``fingerprint(in:)`` needs of nearly every report.
+    static let fingerprintBytes = 32 * 1024
+
+    /// The fingerprint's hash, nil if it is not among the bytes, which may be the beginning of a report alone: Granite writes members in
+    /// the order of their names, and few come before it.
     static func fingerprint(in bytes: [UInt8]) -> String? {
         subset(of: bytes, keeping: ["fingerprint"], stopWhenFound: true).flatMap { try? CrashReport.decode($0) }?
             .fingerprint?.hash

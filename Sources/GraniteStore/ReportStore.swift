@@ -109,8 +109,13 @@ package struct ReportStore: Sendable {
         try reading { descriptor throws(StoreError) in
             var same: [File] = []
             for file in try files(descriptor) {
-                guard let bytes = try? ReportFile.read(id: file.id, in: descriptor, directory.path) else { continue }
-                if ReportHead.fingerprint(in: bytes) == hash { same.append(file) }
+                // A report has megabytes of threads; one without a fingerprint at its beginning is read whole.
+                for limit in [ReportHead.fingerprintBytes, ReportFile.maxBytes] {
+                    let bytes = try? ReportFile.read(id: file.id, in: descriptor, directory.path, limit: limit)
+                    let found = bytes.flatMap { ReportHead.fingerprint(in: $0) }
+                    if found == hash { same.append(file) }
+                    if found != nil || file.bytes <= limit { break }
+                }
             }
             return Occurrences(
                 count: same.count,

@@ -1,5 +1,7 @@
 // Defines all that a supervisor must know. What workers must know is opaque to it: bytes, handed down.
 
+package import GraniteCrashChannel
+
 /// The settings of one server.
 package struct SupervisorConfiguration: Sendable {
     /// How many workers, when they are replaced, how they are stopped.

@@ -11,7 +11,7 @@ extension SupervisorLoop {
             observer: .init(
                 event: { [unowned self] in record($0) },
                 message: { [unowned self] in heed($0) },
-                output: { [unowned self] pid, lines in relay(lines, ofCollector: pid) }))
+                output: { [unowned self] pid, lines in relay(lines) { .collectorOutput(pid: pid, line: $0) } }))
     }
 
     func heed(_ message: CollectorMessage) {
@@ -55,14 +55,5 @@ extension SupervisorLoop {
 
     private func identity(_ crashID: String) -> WorkerIdentity? {
         workers.values.first { $0.crashID == crashID }?.identity ?? collector.watchlist[crashID]?.identity
-    }
-
-    private func relay(_ lines: [[UInt8]], ofCollector pid: Int32) {
-        guard !lines.isEmpty else { return }
-        if configuration.wrapsOutput {
-            for line in lines { record(.collectorOutput(pid: pid, line: String(decoding: line, as: UTF8.self))) }
-        } else {
-            output.write(Array(lines.joined(separator: [UInt8(ascii: "\n")])) + [UInt8(ascii: "\n")])
-        }
     }
 }

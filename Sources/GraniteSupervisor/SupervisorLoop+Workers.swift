@@ -82,10 +82,15 @@ extension SupervisorLoop {
         relay(lines, of: worker.identity)
     }
 
-    func relay(_ lines: [[UInt8]], of worker: WorkerIdentity) {
+    private func relay(_ lines: [[UInt8]], of worker: WorkerIdentity) {
+        relay(lines) { .workerOutput(worker, line: $0) }
+    }
+
+    /// Passes lines of a child's stderr on, as events if the log is JSON.
+    func relay(_ lines: [[UInt8]], as event: (String) -> ServerEvent) {
         guard !lines.isEmpty else { return }
         if configuration.wrapsOutput {
-            for line in lines { record(.workerOutput(worker, line: String(decoding: line, as: UTF8.self))) }
+            for line in lines { record(event(String(decoding: line, as: UTF8.self))) }
         } else {
             output.write(Array(lines.joined(separator: [UInt8(ascii: "\n")])) + [UInt8(ascii: "\n")])
         }
@@ -183,15 +188,15 @@ extension Fleet.Action {
         case .start(_, let succeeding): succeeding == id
         case .adopt(_, let succeeding): succeeding == id
         case .backOff(let slot, _, _): slot == id.slot
-        case .terminate, .kill, .abandon, .reloadFinished, .reloadFailed, .finish: false
+        case .terminate, .kill, .giveUp, .abandon, .reloadFinished, .reloadFailed, .finish: false
         }
     }
 }
 
 extension StartupFailure {
-    /// A worker that ended before it was ready and did not say why. A crash while loading is the application's.
+    /// A worker that ended before it was ready and did not say why. A crash while loading is the application's, and so is an
+    /// `os._exit(5)`: our codes mean what they say only when a worker tells them.
     fileprivate static func unexplained(_ exit: ExitStatus) -> StartupFailure {
-        let code = exit.code.flatMap { $0 == 0 ? nil : Int32(clamping: $0) } ?? 3
-        return StartupFailure(code: code, message: "the worker \(exit.phrase) before it was ready")
+        StartupFailure(code: applicationFailed, message: "the worker \(exit.phrase) before it was ready")
     }
 }

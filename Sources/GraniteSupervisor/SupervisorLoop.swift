@@ -4,6 +4,7 @@
 import Glibc
 import GraniteCrashChannel
 import GraniteLogging
+import GraniteReport
 import Logging
 
 /// Drives one server from its start to its end. Made, run and dropped on the supervisor's thread.
@@ -72,7 +73,7 @@ final class SupervisorLoop {
                     crashDirectory: configuration.level == .off ? nil : configuration.crashDirectory,
                     level: configuration.level.rawValue)))
         collector.start()
-        perform(fleet.start())
+        perform(fleet.start(now: .now))
         while true {
             advancePhase()
             if case .ended = phase { break }
@@ -167,6 +168,12 @@ final class SupervisorLoop {
                 workers[id]?.child.send(signal: SIGTERM)
             case .kill(let id):
                 workers[id]?.expectation.killed = true
+                workers[id]?.child.send(signal: SIGKILL)
+            case .giveUp(let id):
+                let limit = Quantity.duration(seconds: configuration.rules.startupTimeout.seconds) ?? "the time it had"
+                workers[id]?.failure = StartupFailure(
+                    code: StartupFailure.applicationFailed,
+                    message: "the application was not loaded after \(limit); --startup-timeout gives it longer")
                 workers[id]?.child.send(signal: SIGKILL)
             case .backOff(let slot, let failures, let delay):
                 record(.workerCrashLoop(slot: slot, failures: failures, backoffSeconds: delay.seconds))

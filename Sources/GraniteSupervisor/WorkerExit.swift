@@ -32,11 +32,11 @@ struct ExitExpectation: Sendable, Equatable {
     /// It said itself that it is stopping.
     var saidStopping = false
 
-    /// Whether the end is no failure: it ended orderly while stopping, or of the signal that we sent. A worker that crashes while
+    /// Whether the end is no failure: it ended orderly while stopping, or of a signal that asks for it. A worker that crashes while
     /// it stops has still crashed.
     func covers(_ exit: ExitStatus) -> Bool {
         if exit.code == 0 { return toldToStop || saidStopping }
-        if exit.number == 15 { return toldToStop }  // SIGTERM before its handler was there
+        if exit.number == 15 || exit.number == 2 { return toldToStop }  // SIGTERM or Ctrl-C before its handler was there
         if exit.number == 9 { return killed }
         return false
     }

@@ -58,9 +58,14 @@ package enum WorkerStatus: Codable, Sendable, Equatable {
         self = status.bounded
     }
 
-    /// A message that fits: a Python traceback may be of any length, its end says most.
+    /// A message that fits: the sentence at its start, and of a Python traceback, which may be of any length, the end, which says most.
     private var bounded: WorkerStatus {
         guard case .failed(let code, let message) = self, message.utf8.count > 8192 else { return self }
-        return .failed(code: code, message: "…" + String(decoding: message.utf8.suffix(8192), as: UTF8.self))
+        let end = message.utf8.firstIndex(of: UInt8(ascii: "\n")) ?? message.endIndex
+        let (sentence, rest) = (message.utf8[..<end], message.utf8[end...])
+        var kept = String(decoding: sentence.prefix(2048), as: UTF8.self)
+        if sentence.count > 2048 { kept += "…" }
+        if !rest.isEmpty { kept += (rest.count > 6000 ? "\n…" : "") + String(decoding: rest.suffix(6000), as: UTF8.self) }
+        return .failed(code: code, message: kept)
     }
 }

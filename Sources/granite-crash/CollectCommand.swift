@@ -3,6 +3,7 @@
 import ArgumentParser
 import Glibc
 import GraniteCollector
+import GraniteCrashChannel
 import GraniteStore
 
 struct CollectCommand: ParsableCommand {
@@ -10,19 +11,14 @@ struct CollectCommand: ParsableCommand {
         commandName: "collect", abstract: "Collect the crashes of a server's workers (started by granite serve).",
         shouldDisplay: false)
 
-    enum Level: String, ExpressibleByArgument, CaseIterable {
-        case off, short, full
-        var number: UInt32 { self == .off ? 0 : self == .short ? 1 : 2 }
-    }
-
     @Option(help: "Descriptor of the control socket.")
     var controlFd: Int32 = 3
 
     @Option(help: "Folder for reports.")
     var crashDir: String
 
-    @Option(help: "How much a report holds: \(Level.allCases.map(\.rawValue).joined(separator: ", ")).")
-    var level: Level = .full
+    @Option(help: "How much a report holds: \(BacktraceLevel.allCases.map(\.rawValue).joined(separator: ", ")).")
+    var level = BacktraceLevel.full
 
     func validate() throws {
         guard fcntl(controlFd, F_GETFD) >= 0 else {
@@ -37,10 +33,14 @@ struct CollectCommand: ParsableCommand {
         // collector by closing the socket. EFAULT and EPIPE are answers here, not ends.
         for number in [SIGINT, SIGTERM, SIGHUP, SIGPIPE] { signal(number, SIG_IGN) }
         let store = ReportStore(directory: CrashDirectory(path: crashDir))
-        let collector = try Collector(controlDescriptor: controlFd, store: store, level: level.number) { sentence in
+        let collector = try Collector(controlDescriptor: controlFd, store: store, level: level.pageValue) { sentence in
             let line = sentence + "\n"
             _ = line.withCString { write(STDERR_FILENO, $0, strlen($0)) }
         }
         collector.run()
     }
+}
+
+extension BacktraceLevel: ExpressibleByArgument {
+    package init?(argument: String) { self.init(spelling: argument) }
 }

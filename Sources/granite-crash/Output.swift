@@ -11,7 +11,11 @@ enum Output {
     /// Writes `granite-crash: …` to standard error.
     static func complain(_ sentence: String) { write(Array("granite-crash: \(sentence)\n".utf8), to: STDERR_FILENO) }
 
+    /// By default a write to nobody kills the program, and a script with pipefail sees a failure where there is none.
+    private static let outlivesReader: Void = { signal(SIGPIPE, SIG_IGN) }()
+
     private static func write(_ bytes: [UInt8], to descriptor: Int32) {
+        outlivesReader
         bytes.withUnsafeBytes { buffer in
             var done = 0
             while done < buffer.count {

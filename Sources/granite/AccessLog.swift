@@ -19,10 +19,12 @@ final class AccessLog: Sendable {
     }
 
     private let output: LogOutput
+    private let format: LogFormat
     private let pending: Mutex<Pending>
 
     init(format: LogFormat, slot: Int, pid: Int32, output: LogOutput) {
         self.output = output
+        self.format = format
         pending = Mutex(Pending(formatter: AccessLineFormatter(format: format, slot: slot, pid: pid)))
     }
 
@@ -34,8 +36,7 @@ final class AccessLog: Sendable {
         var digits: (UInt64, UInt64) = (0, 0)
         withUnsafeMutableBytes(of: &digits) { buffer in
             for place in 0..<16 {
-                let digit = UInt8(truncatingIfNeeded: id >> UInt64(60 - 4 * place)) & 15
-                buffer[place] = digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10
+                buffer[place] = hexadecimalDigit(UInt8(truncatingIfNeeded: id >> UInt64(60 - 4 * place)) & 15)
             }
             let line = AccessLine(
                 requestID: UnsafeRawBufferPointer(buffer), method: request.method, target: request.target, remote: request.remoteAddress,
@@ -57,7 +58,7 @@ final class AccessLog: Sendable {
     }
 
     private func write(_ pending: inout Pending, now: UInt64) {
-        output.write(pending.lines)
+        output.write(pending.lines) { LineLogHandler.notice(ofLost: $0, format: format) }
         pending.lines.removeAll(keepingCapacity: true)
         pending.writtenAt = now
     }

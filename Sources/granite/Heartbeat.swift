@@ -2,6 +2,7 @@
 
 import CLinux
 import GraniteCapture
+import GraniteLogging
 import GraniteSupervisor
 import Glibc
 
@@ -15,11 +16,11 @@ final class Heartbeat: @unchecked Sendable {  // called by the loop alone, which
 
     /// An eventfd: SIGUSR1 is noted on it, to open the log file again.
     let reopenDescriptor = granite_eventfd()
-    private let logFile: String?
+    private let log: LogOutput
 
-    init(accessLog: AccessLog?, logFile: String?) {
+    init(accessLog: AccessLog?, log: LogOutput) {
         self.accessLog = accessLog
-        self.logFile = logFile
+        self.log = log
         statistics = open("/proc/self/statm", O_RDONLY | O_CLOEXEC)
     }
 
@@ -41,14 +42,11 @@ final class Heartbeat: @unchecked Sendable {  // called by the loop alone, which
         }
     }
 
-    /// After a rotation moved the file away: dup2(2) replaces the open file in one step.
+    /// After a rotation moved the file away. One that cannot be opened is the supervisor's to tell of, which tries the same.
     private func reopenLogIfAsked() {
         var notes: UInt64 = 0
-        guard read(reopenDescriptor, &notes, 8) == 8, let logFile else { return }
-        let fresh = open(logFile, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0o640)
-        guard fresh >= 0 else { return }
-        if dup2(fresh, WorkerDescriptor.log) >= 0 { _ = fcntl(WorkerDescriptor.log, F_SETFD, FD_CLOEXEC) }
-        close(fresh)
+        guard read(reopenDescriptor, &notes, 8) == 8 else { return }
+        try? log.reopen()
     }
 
     /// The second number of /proc/self/statm, in pages (proc(5)).

@@ -4,13 +4,13 @@ import ArgumentParser
 import CLinux
 import Dispatch
 import Glibc
+import GraniteCrashChannel
 import GraniteLogging
 import GraniteStore
 import GraniteSupervisor
 import GraniteWSGI
 import Logging
 import ServiceLifecycle
-import UnixSignals
 
 struct ServeCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -25,6 +25,8 @@ struct ServeCommand: ParsableCommand {
 
             Every option may also be given in the environment, as named in brackets; the command line wins.
             Durations are seconds, or like 1h30m, 3.5s, 250ms. Sizes are bytes, or like 64k, 10M, 1G.
+
+            The crash collector is the granite-crash beside this program; GRANITE_CRASH_EXECUTABLE names another.
 
             Signals: TERM and INT stop gracefully, a second one at once. HUP reloads worker by worker: a new one is ready before an \
             old one stops. USR1 opens the log file again.
@@ -46,6 +48,8 @@ struct ServeCommand: ParsableCommand {
     func run() throws {
         // A log reader that went away must not take the server along.
         signal(SIGPIPE, SIG_IGN)
+        // A parent that ignores it hands that down (execve(2)), and the kernel then throws wait statuses away: every death looks alike.
+        signal(SIGCHLD, SIG_DFL)
         let settings = try options.settings(environment: ProcessEnvironment.current)
         let output = try openLog(settings)
         let log = EventLog(logger: makeLogger(settings, output: output))
@@ -122,19 +126,19 @@ struct ServeCommand: ParsableCommand {
 
     /// Runs the supervisor until it ends. The main thread only waits; signals are told to libdispatch's threads.
     private func runToEnd(_ supervisor: Supervisor, logger: Logger) -> Int32 {
-        // First the one that must still listen while the other drains.
-        let group = ServiceGroup(
-            configuration: .init(
-                services: [
-                    .init(service: OperatorSignals(supervisor: supervisor)),
-                    .init(
-                        service: supervisor, successTerminationBehavior: .gracefullyShutdownGroup,
-                        failureTerminationBehavior: .cancelGroup),
-                ],
-                gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
         let ended = DispatchSemaphore(value: 0)
         Task {
             do {
+                // First the one that must still listen while the other drains.
+                let group = ServiceGroup(
+                    configuration: .init(
+                        services: [
+                            .init(service: await OperatorSignals(supervisor: supervisor)),
+                            .init(
+                                service: supervisor, successTerminationBehavior: .gracefullyShutdownGroup,
+                                failureTerminationBehavior: .cancelGroup),
+                        ],
+                        logger: logger))
                 try await group.run()
             } catch {
                 logger.error("the supervisor failed: \(error)")

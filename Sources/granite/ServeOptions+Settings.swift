@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Glibc
+import GraniteCrashChannel
 import GraniteHTTP
 import GraniteLogging
 import GraniteStore
@@ -39,6 +40,7 @@ extension ServeOptions {
             respawnsFailedWorkers: try given.flag(respawnFailedWorkers, "RESPAWN_FAILED_WORKERS") ?? true,
             respawnInterval: try given.duration(respawnInterval, "RESPAWN_INTERVAL") ?? .milliseconds(3500),
             gracefulTimeout: try given.duration(gracefulTimeout, "GRACEFUL_TIMEOUT") ?? .seconds(30),
+            startupTimeout: try given.duration(startupTimeout, "STARTUP_TIMEOUT") ?? .seconds(60),
             logFormat: try given.value(logFormat, "LOG_FORMAT", "json or text") ?? .text,
             logFile: try given.value(logFile, "LOG_FILE", "a file").map { absolute($0) },
             accessLog: try given.flag(accessLog, "ACCESS_LOG") ?? false,

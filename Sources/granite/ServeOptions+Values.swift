@@ -39,9 +39,6 @@ struct TimeSpan: ExpressibleByArgument, Equatable, Sendable {
         default: nil
         }
     }
-
-    /// Seconds, with fraction.
-    var seconds: Double { Double(duration.components.seconds) + Double(duration.components.attoseconds) / 1e18 }
 }
 
 /// `8190`, `64k`, `10M`, `1G`: powers of 1024.

@@ -1,8 +1,8 @@
 // The options of `granite serve` as they are typed. What they mean, and the environment's say, is in ServeOptions+Settings.swift.
 
 import ArgumentParser
+import GraniteCrashChannel
 import GraniteLogging
-import GraniteSupervisor
 
 /// Every option is optional here: what is not given is looked up in the environment, then has a default.
 struct ServeOptions: ParsableArguments {
@@ -42,6 +42,11 @@ struct ServeOptions: ParsableArguments {
             "How long workers may finish their requests before they are killed. Default 30s. [GRANITE_GRACEFUL_TIMEOUT]"
     )
     var gracefulTimeout: TimeSpan?
+    @Option(
+        help:
+            "How long a worker may take to load the application before it is killed and counts as failed; 0 is for ever. Default 60s. [GRANITE_STARTUP_TIMEOUT]"
+    )
+    var startupTimeout: TimeSpan?
 
     @Option(help: "json: one object a line; text: for people. Default text. [GRANITE_LOG_FORMAT]")
     var logFormat: LogFormat?

@@ -2,7 +2,9 @@
 
 import FoundationEssentials
 import Glibc
+import GraniteCrashChannel
 import GraniteLogging
+import GraniteReport
 import GraniteStore
 import GraniteSupervisor
 import GraniteWSGI
@@ -24,6 +26,7 @@ struct ServeSettings: Sendable {
     var respawnsFailedWorkers: Bool
     var respawnInterval: Duration
     var gracefulTimeout: Duration
+    var startupTimeout: Duration
     var logFormat: LogFormat
     var logFile: String?
     var accessLog: Bool
@@ -56,7 +59,7 @@ struct ServeSettings: Sendable {
                 workers: workers, respawnsFailedWorkers: respawnsFailedWorkers,
                 respawn: .init(interval: respawnInterval),
                 // A worker cuts its connections at the deadline itself; it is killed if that does not end it.
-                gracePeriod: gracefulTimeout + .seconds(2)),
+                gracePeriod: gracefulTimeout + .seconds(2), startupTimeout: startupTimeout),
             listeners: listeners, workerExecutable: executable,
             payload: try payload(listeners: listeners, python: python), level: level,
             collectorExecutable: ProcessEnvironment.current["GRANITE_CRASH_EXECUTABLE"] ?? "\(folder)/granite-crash",
@@ -70,10 +73,10 @@ struct ServeSettings: Sendable {
             blockingThreads: blockingThreads,
             backpressure: backpressure, maxRequestLineBytes: maxRequestLineBytes, maxHeaderFields: maxHeaderFields,
             maxHeaderFieldBytes: maxHeaderFieldBytes, maxBodyBytes: maxBodyBytes,
-            headerTimeoutSeconds: TimeSpan(headerTimeout).seconds,
-            bodyTimeoutSeconds: TimeSpan(bodyTimeout).seconds,
-            keepAliveTimeoutSeconds: TimeSpan(keepAliveTimeout).seconds,
-            gracefulTimeoutSeconds: TimeSpan(gracefulTimeout).seconds, accessLog: accessLog, logFormat: logFormat,
+            headerTimeoutSeconds: headerTimeout.seconds,
+            bodyTimeoutSeconds: bodyTimeout.seconds,
+            keepAliveTimeoutSeconds: keepAliveTimeout.seconds,
+            gracefulTimeoutSeconds: gracefulTimeout.seconds, accessLog: accessLog, logFormat: logFormat,
             logFile: logFile)
         guard let bytes = try? JSONEncoder().encode(configuration) else {
             throw SupervisorError(code: .systemCall, errno: EINVAL, subject: "Encoding the worker's configuration")

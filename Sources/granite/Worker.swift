@@ -23,10 +23,10 @@ struct Worker {
         let requestIDs = RequestIDs()
         let application = try load(in: interpreter, requestIDs: requestIDs)
         Capture.refreshModules()
-        let log = LogOutput(descriptor: WorkerDescriptor.log)
+        let log = LogOutput(descriptor: WorkerDescriptor.log, path: configuration.logFile)
         let accessLog = configuration.accessLog
             ? AccessLog(format: configuration.logFormat, slot: slot, pid: getpid(), output: log) : nil
-        let heartbeat = Heartbeat(accessLog: accessLog, logFile: configuration.logFile)
+        let heartbeat = Heartbeat(accessLog: accessLog, log: log)
         do {
             let server = try HTTPServer(
                 configuration: serverConfiguration, listeners: listeners, application: application,
@@ -96,11 +96,9 @@ struct Worker {
         return server
     }
 
-    /// SIGTERM stops gracefully. Ctrl-C reaches the whole process group, but it is the supervisor's to obey.
+    /// SIGTERM stops gracefully, SIGUSR1 reopens the log.
     private func obeySignals(server: HTTPServer, heartbeat: Heartbeat) throws(WorkerFailure) {
-        // Handled and noted nowhere rather than ignored: programs that the application starts get the default back (execve(2)).
-        let nowhere: Int32 = 0
-        for (number, descriptor) in [(SIGTERM, server.stopDescriptor), (SIGUSR1, heartbeat.reopenDescriptor), (SIGINT, nowhere)] {
+        for (number, descriptor) in [(SIGTERM, server.stopDescriptor), (SIGUSR1, heartbeat.reopenDescriptor)] {
             let error = granite_signal_note(number, descriptor)
             guard error == 0 else {
                 throw WorkerFailure(code: .internalError, message: "Signal \(number) cannot be handled: \(String(cString: strerror(error))).")

@@ -1,6 +1,7 @@
 // `granite worker`: what the supervisor starts. Not for people.
 
 import ArgumentParser
+import CLinux
 import FoundationEssentials
 import GraniteCapture
 import GraniteSupervisor
@@ -11,7 +12,10 @@ struct WorkerCommand: ParsableCommand {
         commandName: "worker", abstract: "Serves requests for `granite serve`, which starts it.", shouldDisplay: false)
 
     func run() throws {
-        // First of all: from here on, whatever happens is told.
+        // Ctrl-C reaches the whole process group, but it is the supervisor's to obey, during the import too. Handled and noted nowhere
+        // rather than ignored: programs that the application starts get the default back (execve(2)).
+        _ = granite_signal_note(SIGINT, 0)
+        // From here on, whatever happens is told.
         let captureError = Self.installCapture()
         let listenerCount = getenv(WorkerDescriptor.listenerCountVariable).flatMap { Int32(String(cString: $0)) } ?? 0
         unsetenv(WorkerDescriptor.listenerCountVariable)

@@ -60,6 +60,21 @@ struct CrashCommandTests {
         #expect(lines.map(\.id) == [3, 2, 1].map { report($0).id })
     }
 
+    /// It died of SIGPIPE, which pipefail takes for a failure.
+    @Test(arguments: ["show --json", "list --json"])
+    func aReaderThatWentAwayIsNoError(arguments: String) async throws {
+        var report = report(1)
+        report.reason = String(repeating: "x", count: 1 << 20)
+        try store.save(report)
+        let piped = try await Command.run(
+            URL(fileURLWithPath: "/bin/bash"),
+            ["-c", #""$0" \#(arguments) | head -c 1; exit "${PIPESTATUS[0]}""#, BuildProducts.executable("granite-crash").path],
+            environment: ["GRANITE_CRASH_DIR": store.directory.path])
+        #expect(piped.ending == .code(0))
+        #expect(piped.output == "{")
+        #expect(piped.errors.isEmpty)
+    }
+
     @Test func exitCodesTellWhatIsWrong() async throws {
         let none = try await run("show", "last")
         #expect(none.ending == .code(1))

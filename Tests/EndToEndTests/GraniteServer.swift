@@ -71,8 +71,11 @@ final class GraniteServer: Sendable {
     }
 
     /// Starts `granite serve` and returns at once.
+    ///
+    /// - Parameter launcher: a program and its arguments that in the end executes the rest of the line.
     static func start(
-        _ application: String, in directory: URL, log: URL, crashes: URL, arguments: [String] = [], environment: [String: String?] = [:]
+        _ application: String, in directory: URL, log: URL, crashes: URL, arguments: [String] = [], environment: [String: String?] = [:],
+        launcher: [String] = []
     ) throws -> Command {
         var variables: [String: String?] = ["GRANITE_BACKTRACE": "full", "VIRTUAL_ENV": nil]
         variables.merge(environment) { $1 }
@@ -81,7 +84,8 @@ final class GraniteServer: Sendable {
             "--crash-dir", crashes.path, "--respawn-interval", "0.1",
         ]
         if let python = TestPython.path { words += ["--python", python] }
-        return try Command(BuildProducts.executable("granite"), words + arguments, environment: variables)
+        let line = launcher + [BuildProducts.executable("granite").path] + words + arguments
+        return try Command(URL(fileURLWithPath: line[0]), Array(line.dropFirst()), environment: variables)
     }
 
     deinit { command.send(signal: SIGKILL) }

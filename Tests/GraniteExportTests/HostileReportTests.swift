@@ -115,6 +115,21 @@ struct HostileReportTests {
         #expect(!text.contains("nan") && !text.contains("inf "))
     }
 
+    /// Wrapping a word used to take the square of its length: two megabytes never ended.
+    @Test(.timeLimit(.minutes(1)), arguments: ["x", "é", "\u{202E}", "e\u{301}", "x "])
+    func aReasonOfMegabytesIsCut(unit: String) {
+        var report = Sample.nullPointer()
+        report.reason = String(repeating: unit, count: 2 << 20)
+        report.diagnosis?.evidence = [report.reason ?? ""]
+        report.dropSite = DropSite()
+        report.dropSite?.message = report.reason.map { $0 + "y" }
+        var options = ReportText.Options()
+        options.all = true
+        let text = ReportText(report, options).rendered
+        #expect(text.utf8.count < 1 << 20)
+        #expect(text.contains("…"))
+    }
+
     @Test func aStackOfAHundredThousandFramesIsCutInTheMiddle() {
         var report = Sample.overflow()
         report.threads?[0].folded = nil

@@ -148,6 +148,16 @@ struct ReportStoreTests {
         #expect(try store.occurrences(of: "cccccccccccccccc", id: Self.report(2).id).ordinal == nil)
     }
 
+    @Test func aFingerprintFarFromTheBeginningIsFoundToo() throws {
+        for number in UInt64(1)...2 {
+            var report = Self.report(number, fingerprint: "aaaaaaaaaaaaaaaa")
+            report.breadcrumbs = [Breadcrumb()]
+            report.breadcrumbs?[0].message = String(repeating: "x", count: number == 1 ? 0 : 2 * ReportHead.fingerprintBytes)
+            try store.save(report)
+        }
+        #expect(try store.occurrences(of: "aaaaaaaaaaaaaaaa").count == 2)
+    }
+
     @Test func theOldestGoWhenThereAreTooMany() throws {
         let small = ReportStore(directory: store.directory, retention: Retention(maxCount: 2))
         try folder.write("left by a dead process", to: "state/crashes/.x.1.tmp")

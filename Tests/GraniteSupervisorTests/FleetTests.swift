@@ -12,14 +12,14 @@ struct FleetTests {
 
     func serving(_ workers: Int, respawns: Bool = true) -> Fleet {
         var fleet = Fleet(rules: .init(workers: workers, respawnsFailedWorkers: respawns))
-        _ = fleet.start()
+        _ = fleet.start(now: now)
         for slot in 1...workers { _ = fleet.becameReady(id(slot, 1), now: now) }
         return fleet
     }
 
     @Test func everySlotIsStarted() {
         var fleet = Fleet(rules: .init(workers: 2))
-        #expect(fleet.start() == [.start(id(1, 1), succeeding: nil), .start(id(2, 1), succeeding: nil)])
+        #expect(fleet.start(now: now) == [.start(id(1, 1), succeeding: nil), .start(id(2, 1), succeeding: nil)])
     }
 
     @Test func aDeadWorkerIsSucceededAtOnceAndFastDeathsWait() {
@@ -37,7 +37,7 @@ struct FleetTests {
 
     @Test func theServerEndsWhenNoFirstWorkerCanStart() {
         var fleet = Fleet(rules: .init(workers: 2))
-        _ = fleet.start()
+        _ = fleet.start(now: now)
         #expect(fleet.exited(id(1, 1), startupFailure(), now: now) == [])
         #expect(
             fleet.exited(id(2, 1), startupFailure("b"), now: now) == [
@@ -47,7 +47,7 @@ struct FleetTests {
 
     @Test func aFailedFirstStartIsTriedAgainOnceAnotherWorkerServes() {
         var fleet = Fleet(rules: .init(workers: 2))
-        _ = fleet.start()
+        _ = fleet.start(now: now)
         _ = fleet.exited(id(1, 1), startupFailure(), now: now)
         #expect(fleet.becameReady(id(2, 1), now: now) == [.backOff(slot: 1, failures: 2, delay: .milliseconds(500))])
         #expect(fleet.tick(now: now + .seconds(1)) == [.start(id(1, 2), succeeding: nil)])
@@ -95,12 +95,50 @@ struct FleetTests {
         #expect(fleet.exited(id(2, 1), crash, now: now) == [.reloadFinished])
     }
 
-    @Test func aReloadAskedForTwiceBeginsAgainAtItsEnd() {
+    @Test func aReloadAskedForTwiceDismissesTheWorkerThatStartsAndBeginsAgain() {
+        var fleet = serving(2)
+        _ = fleet.reloadWorkers(now: now)
+        #expect(fleet.reloadWorkers(now: now) == [.terminate(id(1, 2)), .start(id(1, 3), succeeding: nil)])
+        #expect(fleet.becameReady(id(1, 3), now: now) == [.terminate(id(1, 1))])
+        #expect(fleet.exited(id(1, 2), crash, now: now) == [])
+        #expect(fleet.exited(id(1, 1), crash, now: now) == [.start(id(2, 2), succeeding: nil)])
+    }
+
+    @Test func aReloadAskedForTwiceWhileAnOldWorkerDrainsBeginsAgainAtItsEnd() {
         var fleet = serving(1)
         _ = fleet.reloadWorkers(now: now)
-        #expect(fleet.reloadWorkers(now: now) == [])
         _ = fleet.becameReady(id(1, 2), now: now)
+        #expect(fleet.reloadWorkers(now: now) == [])
         #expect(fleet.exited(id(1, 1), crash, now: now) == [.reloadFinished, .start(id(1, 3), succeeding: nil)])
+    }
+
+    /// A worker that hung on import made every later reload wait for it.
+    @Test func aCandidateThatIsNotReadyInTimeIsGivenUpAndTheOldWorkerStays() {
+        var fleet = serving(1)
+        _ = fleet.reloadWorkers(now: now)
+        #expect(fleet.deadline == now + .seconds(60))
+        #expect(fleet.tick(now: now + .seconds(59)) == [])
+        #expect(fleet.tick(now: now + .seconds(60)) == [.giveUp(id(1, 2))])
+        #expect(fleet.tick(now: now + .seconds(61)) == [])
+        #expect(fleet.exited(id(1, 2), startupFailure(), now: now) == [.reloadFailed(slot: 1)])
+        #expect(fleet.deadline == nil)
+        #expect(fleet.reloadWorkers(now: now) == [.start(id(1, 3), succeeding: nil)])
+    }
+
+    @Test func aFirstWorkerThatIsNotReadyInTimeIsAFailedStart() {
+        var fleet = Fleet(rules: .init(workers: 1, startupTimeout: .seconds(1)))
+        _ = fleet.start(now: now)
+        #expect(fleet.tick(now: now + .seconds(1)) == [.giveUp(id(1, 1))])
+        #expect(
+            fleet.exited(id(1, 1), startupFailure(), now: now) == [
+                .finish(.startupFailed(.init(code: 3, message: "no module")))
+            ])
+    }
+
+    @Test func withoutAStartupTimeoutAWorkerMayLoadForEver() {
+        var fleet = Fleet(rules: .init(workers: 1, startupTimeout: .zero))
+        _ = fleet.start(now: now)
+        #expect(fleet.deadline == nil)
     }
 
     @Test func aCandidateThatFailsLeavesTheOldWorkerServing() {
@@ -115,6 +153,18 @@ struct FleetTests {
         _ = fleet.reloadWorkers(now: now)
         #expect(fleet.exited(id(1, 1), crash, now: now) == [.adopt(id(1, 2), succeeding: id(1, 1))])
         #expect(fleet.becameReady(id(1, 2), now: now) == [.reloadFinished])
+    }
+
+    /// The dismissed worker was still dying when its successor failed: nobody asked again, and a server without workers ran for ever.
+    @Test func theServerEndsWhenTheFirstWorkerAndTheOneOfAReloadBothFail() {
+        var fleet = Fleet(rules: .init(workers: 1))
+        _ = fleet.start(now: now)
+        #expect(fleet.reloadWorkers(now: now) == [.terminate(id(1, 1)), .start(id(1, 2), succeeding: nil)])
+        #expect(fleet.exited(id(1, 2), startupFailure(), now: now) == [.reloadFailed(slot: 1)])
+        #expect(
+            fleet.exited(id(1, 1), startupFailure(), now: now) == [
+                .finish(.startupFailed(.init(code: 3, message: "no module")))
+            ])
     }
 
     @Test func aReloadStartsAWaitingSlotAtOnce() {

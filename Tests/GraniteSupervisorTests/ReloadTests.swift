@@ -1,4 +1,5 @@
 import Foundation
+import GraniteReport
 import GraniteSupervisor
 import TestSupport
 import Testing
@@ -45,6 +46,23 @@ struct ReloadTests {
                         false
                     }
                 })
+        }
+    }
+
+    @Test func aNewWorkerThatHangsIsGivenUpAndTheNextReloadSucceeds() async throws {
+        try await TestServer.run {
+            $0.startupTimeout = .seconds(2)
+            $0.scripts = ["1.2": ["serve"]]
+        } _: { server in
+            let old = try await server.recorder.ready(1)
+            server.supervisor.reload()
+            #expect(try await server.recorder.named("server.reload_failed") == .serverReloadFailed(slot: 1))
+            let exited = try await server.recorder.exited(1, generation: 2)
+            #expect(exited.exit.number == 9 && exited.duringStartup && !exited.expected)
+            #expect(exited.message == "the application was not loaded after 2 s; --startup-timeout gives it longer")
+            #expect(exists(old.pid))
+            server.supervisor.reload()
+            _ = try await server.recorder.named("server.reloaded")
         }
     }
 

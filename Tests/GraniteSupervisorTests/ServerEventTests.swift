@@ -131,7 +131,7 @@ struct ServerEventTests {
             .workerCrashLoop(slot: 1, failures: 4, backoffSeconds: 2),
             "T warning worker 1 keeps failing, 4 times in a row: next try in 2 s\n"
         ),
-        (.workerReady(worker, startupMilliseconds: 143.44), "T info    worker 2 (pid 4711) ready after 143.4 ms\n"),
+        (.workerReady(worker, startupMilliseconds: 143.44), "T info    worker 2 (pid 4711) ready after 143 ms\n"),
     ]) func othersAreSentencesToo(_ event: ServerEvent, _ expected: String) throws {
         #expect(try write(event, .text) == expected)
         _ = try write(event, .json)

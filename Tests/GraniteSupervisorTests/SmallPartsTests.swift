@@ -1,7 +1,22 @@
+import Foundation
 import GraniteCrashChannel
 import GraniteReport
-import GraniteSupervisor
 import Testing
+
+@testable import GraniteSupervisor
+
+@Suite(.timeLimit(.minutes(1)))
+struct ChildProcessTests {
+    /// A last "ready" was heeded after the death, and its SIGUSR1 went to whoever had the pid by then.
+    @Test func aSignalDoesNotReachWhoeverHasThePidNext() throws {
+        let child = try ChildProcess.spawn(.init(executable: "/bin/true", arguments: []))
+        var death = pollfd(fd: child.pidfd.number, events: Int16(POLLIN), revents: 0)
+        #expect(poll(&death, 1, -1) == 1)
+        #expect(child.send(signal: SIGUSR1))  // a zombie still has its pid
+        #expect(child.reap()?.status == 0)
+        #expect(!child.send(signal: SIGUSR1))
+    }
+}
 
 struct LogTailTests {
     @Test func onlyTheLastLinesAreKept() {

@@ -91,9 +91,11 @@ struct StopTests {
         #expect(code == 3)
     }
 
-    @Test func aWorkerThatDiesSilentlyBeforeItIsReadyIsAFailedStart() async throws {
+    /// `os._exit(5)` of the application made the server end with 5: cannot listen.
+    @Test(arguments: ["signal 11", "exit 5", "exit 0"])
+    func aWorkerThatDiesSilentlyBeforeItIsReadyIsAFailedStart(step: String) async throws {
         let code = try await TestServer.run {
-            $0.scripts = ["*": ["signal 11"]]
+            $0.scripts = ["*": [step]]
         } _: { server in
             let exited = try await server.recorder.exited(1)
             #expect(exited.duringStartup && !exited.expected)

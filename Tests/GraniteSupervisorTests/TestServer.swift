@@ -30,6 +30,7 @@ final class TestServer: Sendable {
         var limits = RespawnPolicy.Limits(
             interval: .zero, firstDelay: .milliseconds(10), longestDelay: .milliseconds(40))
         var gracePeriod = Duration.seconds(30)
+        var startupTimeout = Duration.seconds(60)
         var level = BacktraceLevel.short
         /// How the fake collector behaves; see FakeCollector.
         var collector = ""
@@ -53,7 +54,7 @@ final class TestServer: Sendable {
         let configuration = SupervisorConfiguration(
             rules: .init(
                 workers: options.workers, respawnsFailedWorkers: options.respawns, respawn: options.limits,
-                gracePeriod: options.gracePeriod),
+                gracePeriod: options.gracePeriod, startupTimeout: options.startupTimeout),
             listeners: listeners, workerExecutable: options.workerExecutable,
             payload: Array(try JSONEncoder().encode(options.scripts)),
             environment: [

@@ -15,6 +15,8 @@ int granite_memfd_create(const char *_Nonnull name);
 int granite_memfd_seal(int fd);
 /// pidfd_open(2); the descriptor is close-on-exec and becomes readable when the process ends.
 int granite_pidfd_open(pid_t pid);
+/// pidfd_send_signal(2): reaches the process that the descriptor was opened for or none. 0, or -1 and errno (ESRCH once it was reaped).
+int granite_pidfd_send_signal(int pidfd, int signal);
 /// accept4(2) with SOCK_NONBLOCK | SOCK_CLOEXEC; the address is not wanted.
 int granite_accept(int fd);
 /// epoll_pwait2(2) with a time-out in nanoseconds; negative waits without limit. Falls back to epoll_wait (rounding up to a

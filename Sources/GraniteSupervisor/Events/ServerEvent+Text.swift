@@ -6,11 +6,11 @@ extension ServerEvent {
     package var sentence: String {
         switch self {
         case .serverStarted(let started):
-            "granite (pid \(started.pid)) listens on \(started.listeners.map(\.url).joined(separator: " and ")), starts \(Words.count(started.workers, "worker"))"
+            "granite (pid \(started.pid)) listens on \(started.listeners.map(\.url).joined(separator: " and ")), starts \(Quantity.count(started.workers, "worker"))"
         case .serverStopping(let reason, let workers):
-            "stopping (\(reason)): \(Words.count(workers, "worker")) to finish"
+            "stopping (\(reason)): \(Quantity.count(workers, "worker")) to finish"
         case .serverStopped(let exitCode, let reason, let uptime):
-            (uptime > 0 ? "stopped after \(Words.duration(seconds: uptime))" : "not started")
+            (uptime > 0 ? "stopped after \(duration(seconds: uptime))" : "not started")
                 + (exitCode == 0 ? "" : ", exit code \(exitCode)")
                 + (reason.map { ": \($0.firstLine)" } ?? "")
         case .serverReloading: "reloading worker by worker"
@@ -19,18 +19,18 @@ extension ServerEvent {
             "reload stopped at worker \(slot): its replacement did not become ready, the old workers keep serving"
         case .workerStarted(let worker): "\(worker.phrase) started"
         case .workerReady(let worker, let startup):
-            "\(worker.phrase) ready after \(Words.duration(seconds: startup / 1000))"
+            "\(worker.phrase) ready after \(duration(seconds: startup / 1000))"
         case .workerExited(let exited): exited.sentence
         case .workerRespawned(let respawned): respawned.sentence
         case .workerCrashLoop(let slot, let failures, let backoff):
-            "worker \(slot) keeps failing, \(failures) times in a row: next try in \(Words.duration(seconds: backoff))"
+            "worker \(slot) keeps failing, \(failures) times in a row: next try in \(duration(seconds: backoff))"
         case .workerSpawnFailed(let slot, let reason): "worker \(slot) could not be started: \(reason)"
         case .workerOutput(let worker, let line): "\(worker.phrase): \(line)"
         case .collectorStarted(let pid, let restarted):
             "crash collector (pid \(pid)) \(restarted ? "restarted" : "started")"
         case .collectorExited(let pid, let exit, let retry):
             "crash collector (pid \(pid)) \(exit.phrase)"
-                + (retry.map { $0 > 0 ? ", next try in \(Words.duration(seconds: $0))" : "" } ?? "")
+                + (retry.map { $0 > 0 ? ", next try in \(duration(seconds: $0))" : "" } ?? "")
         case .collectorUnavailable(let reason): "crashes will be told without reports: \(reason)"
         case .collectorOutput(let pid, let line): "crash collector (pid \(pid)): \(line)"
         case .crashReported(let reported):
@@ -68,7 +68,7 @@ extension ServerEvent.WorkerExited {
         } else {
             text += expected ? " stopped" : " \(exit.phrase)"
             text +=
-                " after \(Words.duration(seconds: uptimeSeconds)), \(Words.count(Int(clamping: requests), "request"))"
+                " after \(duration(seconds: uptimeSeconds)), \(Quantity.count(Int(clamping: requests), "request"))"
         }
         if let oomKills, oomKills > 0, !expected { text += " · the kernel's OOM killer struck in this cgroup" }
         if let crashID { text += " · crash \(crashID)" }
@@ -85,7 +85,7 @@ extension ServerEvent.WorkerRespawned {
             case nil: ""
             }
         return
-            "worker \(worker.slot) (pid \(previous.pid)) replaced by pid \(worker.pid) after \(Words.duration(seconds: respawnMilliseconds / 1000))\(id)"
+            "worker \(worker.slot) (pid \(previous.pid)) replaced by pid \(worker.pid) after \(duration(seconds: respawnMilliseconds / 1000))\(id)"
     }
 }
 
@@ -110,35 +110,4 @@ extension String {
     var firstLine: String { lines.first.map { String($0) } ?? "" }
 }
 
-/// Numbers and durations for readers.
-enum Words {
-    /// `1 request`, `18,204 requests`.
-    static func count(_ number: Int, _ noun: String) -> String { "\(grouped(number)) \(noun)\(number == 1 ? "" : "s")" }
-
-    /// `18,204`.
-    static func grouped(_ number: Int) -> String {
-        var digits = String(number.magnitude)
-        var groups: [Substring] = []
-        while digits.count > 3 {
-            groups.insert(Substring(digits.suffix(3)), at: 0)
-            digits.removeLast(3)
-        }
-        return (number < 0 ? "-" : "") + ([Substring(digits)] + groups).joined(separator: ",")
-    }
-
-    /// The two largest units: `2.1 ms`, `3.5 s`, `3 min 12 s`, `5 h 2 min`, `12 d 4 h`.
-    static func duration(seconds: Double) -> String {
-        guard seconds.isFinite, seconds >= 0, seconds < 1e9 else { return "unknown time" }
-        if seconds < 1 { return "\(tenths(seconds * 1000)) ms" }
-        if seconds < 60 { return "\(tenths(seconds)) s" }
-        let whole = Int(seconds)
-        if whole < 3600 { return "\(whole / 60) min \(whole % 60) s" }
-        if whole < 86_400 { return "\(whole / 3600) h \(whole / 60 % 60) min" }
-        return "\(whole / 86_400) d \(whole / 3600 % 24) h"
-    }
-
-    private static func tenths(_ value: Double) -> String {
-        let tenths = Int((value * 10).rounded())
-        return tenths % 10 == 0 ? "\(tenths / 10)" : "\(tenths / 10).\(tenths % 10)"
-    }
-}
+private func duration(seconds: Double) -> String { Quantity.duration(seconds: seconds) ?? "unknown time" }

@@ -169,10 +169,3 @@ package struct DeathLedger: Sendable {
         }
     }
 }
-
-extension Duration {
-    /// Milliseconds, with fraction.
-    var milliseconds: Double { seconds * 1000 }
-    /// Seconds, with fraction.
-    var seconds: Double { Double(components.seconds) + Double(components.attoseconds) / 1e18 }
-}

@@ -1,15 +1,25 @@
 // The fleet's reload: each slot's new worker must serve before its old one is told to stop.
 
 extension Fleet {
-    /// The operator wants the application loaded anew. A second request during a reload makes it begin again at its end.
+    /// The operator wants the application loaded anew. A second request dismisses the worker that is starting, which may hang or have
+    /// read what was mended since, and begins again; while an old worker drains, it is remembered until that is gone.
     package mutating func reloadWorkers(now: ContinuousClock.Instant) -> [Action] {
         guard !isStopping else { return [] }
-        if reload != nil {
+        var actions: [Action] = []
+        switch reload?.step {
+        case .draining:
             reload?.again = true
             return []
+        case .starting(let slot):
+            if case .renewing(let old, let candidate) = slots[slot - 1].state {
+                slots[slot - 1].state = .serving(old)
+                slots[slot - 1].dismiss(candidate, now: now, gracePeriod: rules.gracePeriod)
+                actions.append(.terminate(candidate))
+            }
+        case nil: break
         }
         reload = Reload(slots: slots.map(\.number))
-        return advanceReload(now: now)
+        return actions + advanceReload(now: now)
     }
 
     /// Goes on if `step` is what the reload was waiting for.
@@ -37,19 +47,19 @@ extension Fleet {
     private mutating func renew(_ index: Int, now: ContinuousClock.Instant) -> [Action] {
         switch slots[index].state {
         case .serving(let old):
-            let candidate = slots[index].nextID()
+            let candidate = slots[index].nextID(now: now, startupTimeout: rules.startupTimeout)
             slots[index].state = .renewing(old, candidate: candidate)
             return [.start(candidate, succeeding: nil)]
         case .starting(let unready):
             // It may have read old code already, and serves nobody.
             slots[index].dismiss(unready, now: now, gracePeriod: rules.gracePeriod)
-            return [.terminate(unready), begin(index, succeeding: nil)]
+            return [.terminate(unready), begin(index, succeeding: nil, now: now)]
         case .waiting(_, let succeeding):
             slots[index].respawn.reset()
-            return [begin(index, succeeding: succeeding)]
+            return [begin(index, succeeding: succeeding, now: now)]
         case .vacant, .failed:
             slots[index].respawn.reset()
-            return [begin(index, succeeding: nil)]
+            return [begin(index, succeeding: nil, now: now)]
         case .renewing:
             return []  // one reload at a time: cannot be
         }

@@ -12,6 +12,8 @@ package struct Fleet: Sendable {
         case terminate(WorkerID)
         /// SIGKILL.
         case kill(WorkerID)
+        /// SIGKILL: it did not become ready in time. Its death is a failed start.
+        case giveUp(WorkerID)
         /// The slot waits before its next start.
         case backOff(slot: Int, failures: Int, delay: Duration)
         /// A dead worker is not replaced (respawn is off).
@@ -39,15 +41,18 @@ package struct Fleet: Sendable {
         package var respawn: RespawnPolicy.Limits
         /// From SIGTERM to SIGKILL.
         package var gracePeriod: Duration
+        /// From a worker's start to its being ready; zero is without limit.
+        package var startupTimeout: Duration
 
         package init(
             workers: Int, respawnsFailedWorkers: Bool = true, respawn: RespawnPolicy.Limits = .init(),
-            gracePeriod: Duration = .seconds(30)
+            gracePeriod: Duration = .seconds(30), startupTimeout: Duration = .seconds(60)
         ) {
             self.workers = workers
             self.respawnsFailedWorkers = respawnsFailedWorkers
             self.respawn = respawn
             self.gracePeriod = gracePeriod
+            self.startupTimeout = startupTimeout
         }
     }
 
@@ -82,7 +87,9 @@ package struct Fleet: Sendable {
     package var deadline: ContinuousClock.Instant? { slots.compactMap(\.deadline).min() }
 
     /// Starts every slot's first worker.
-    package mutating func start() -> [Action] { slots.indices.map { begin($0, succeeding: nil) } }
+    package mutating func start(now: ContinuousClock.Instant) -> [Action] {
+        slots.indices.map { begin($0, succeeding: nil, now: now) }
+    }
 
     /// The worker serves.
     package mutating func becameReady(_ id: WorkerID, now: ContinuousClock.Instant) -> [Action] {
@@ -125,6 +132,7 @@ package struct Fleet: Sendable {
     package mutating func exited(_ id: WorkerID, _ ending: Ending, now: ContinuousClock.Instant) -> [Action] {
         guard let index = index(of: id) else { return [] }
         if slots[index].leaving.removeValue(forKey: id) != nil {
+            guard slots[index].leaving.isEmpty else { return [] }
             return continueReload(after: .draining(slot: id.slot), now: now) + finishIfEmpty()
         }
         switch slots[index].state {
@@ -151,8 +159,9 @@ package struct Fleet: Sendable {
             for id in slots[index].leaving.keys.sorted() where slots[index].leaving[id]?.advance(now: now) == true {
                 actions.append(.kill(id))
             }
+            if let id = slots[index].overdueStart(now: now) { actions.append(.giveUp(id)) }
             if case .waiting(let until, let succeeding) = slots[index].state, until <= now {
-                actions.append(begin(index, succeeding: succeeding))
+                actions.append(begin(index, succeeding: succeeding, now: now))
             }
         }
         return actions
@@ -186,8 +195,8 @@ package struct Fleet: Sendable {
 
     func index(of id: WorkerID) -> Int? { slots.indices.contains(id.slot - 1) ? id.slot - 1 : nil }
 
-    mutating func begin(_ index: Int, succeeding: WorkerID?) -> Action {
-        let id = slots[index].nextID()
+    mutating func begin(_ index: Int, succeeding: WorkerID?, now: ContinuousClock.Instant) -> Action {
+        let id = slots[index].nextID(now: now, startupTimeout: rules.startupTimeout)
         slots[index].state = .starting(id)
         return .start(id, succeeding: succeeding)
     }
@@ -200,7 +209,7 @@ package struct Fleet: Sendable {
             return [.abandon(id)] + finishIfEmpty()
         }
         let delay = slots[index].respawn.workerDied(uptime: ending.uptime, becameReady: ending.becameReady)
-        if delay == .zero { return [begin(index, succeeding: id)] }
+        if delay == .zero { return [begin(index, succeeding: id, now: now)] }
         slots[index].state = .waiting(until: now + delay, succeeding: id)
         return [.backOff(slot: id.slot, failures: slots[index].respawn.failures, delay: delay)]
     }
@@ -208,13 +217,7 @@ package struct Fleet: Sendable {
     /// A first start failed. The server ends when that is true of every slot.
     private mutating func fail(_ index: Int, _ failure: StartupFailure) -> [Action] {
         slots[index].state = .failed(failure)
-        let isLast = slots.allSatisfy { slot in
-            guard case .failed = slot.state else { return false }
-            return slot.leaving.isEmpty
-        }
-        guard isLast, !isFinished else { return [] }
-        isFinished = true
-        return [.finish(.startupFailed(failure))]
+        return abortReload(slot: slots[index].number) + finishIfEmpty()
     }
 
     /// One worker serves, so the application can be served: the slots that failed before get another try, after a pause.
@@ -236,6 +239,11 @@ package struct Fleet: Sendable {
         if isStopping {
             isFinished = true
             return [.finish(.stopped)]
+        }
+        let failures = slots.compactMap { slot in if case .failed(let failure) = slot.state { failure } else { nil } }
+        if let failure = failures.last, failures.count == slots.count {
+            isFinished = true
+            return [.finish(.startupFailed(failure))]
         }
         guard !rules.respawnsFailedWorkers, slots.allSatisfy({ $0.state == .vacant }) else { return [] }
         isFinished = true

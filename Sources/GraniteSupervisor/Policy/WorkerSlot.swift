@@ -2,6 +2,9 @@
 
 /// Why a worker could not start.
 package struct StartupFailure: Sendable, Equatable {
+    /// The code for an application that could not be loaded.
+    static let applicationFailed: Int32 = 3
+
     /// The exit code that the server should end with.
     package var code: Int32
     /// In the words of the worker, or of the supervisor if it had none.
@@ -35,15 +38,34 @@ struct WorkerSlot: Sendable, Equatable {
     var leaving: [WorkerID: Teardown] = [:]
     var respawn: RespawnPolicy
     private var generation = 0
+    /// Until when the newest process must serve; nil once it was given up, or without limit.
+    private var startDeadline: ContinuousClock.Instant?
 
     init(number: Int, limits: RespawnPolicy.Limits) {
         self.number = number
         respawn = RespawnPolicy(limits: limits)
     }
 
-    mutating func nextID() -> WorkerID {
+    /// The id of a process that is started now.
+    mutating func nextID(now: ContinuousClock.Instant, startupTimeout: Duration) -> WorkerID {
         generation += 1
+        startDeadline = startupTimeout > .zero ? now + startupTimeout : nil
         return WorkerID(slot: number, generation: generation)
+    }
+
+    /// The process that does not serve yet; always the newest.
+    private var unready: WorkerID? {
+        switch state {
+        case .starting(let id), .renewing(_, candidate: let id): id
+        case .vacant, .serving, .waiting, .failed: nil
+        }
+    }
+
+    /// The process whose time to become ready is over. Each is returned once.
+    mutating func overdueStart(now: ContinuousClock.Instant) -> WorkerID? {
+        guard let unready, let startDeadline, startDeadline <= now else { return nil }
+        self.startDeadline = nil
+        return unready
     }
 
     /// The processes that were not told to stop.
@@ -65,8 +87,9 @@ struct WorkerSlot: Sendable, Equatable {
 
     /// When the slot has something to do without being told.
     var deadline: ContinuousClock.Instant? {
-        let kills = leaving.values.compactMap(\.deadline)
-        guard case .waiting(let until, _) = state else { return kills.min() }
-        return (kills + [until]).min()
+        var deadlines = leaving.values.compactMap(\.deadline)
+        if unready != nil, let startDeadline { deadlines.append(startDeadline) }
+        if case .waiting(let until, _) = state { deadlines.append(until) }
+        return deadlines.min()
     }
 }

@@ -19,6 +19,7 @@ struct ChildProcess {
         /// Added to our own environment.
         var environment: [(name: String, value: String)] = []
         /// What the child finds open, by its number there; standard streams not named here are inherited, all else is closed.
+        /// Whoever calls ``ChildProcess/spawn(_:)`` keeps the sources open meanwhile.
         var descriptors: [(source: Int32, target: Int32)] = []
         /// Whether a Ctrl-C on the terminal is kept from it.
         var ownProcessGroup = false
@@ -57,9 +58,12 @@ struct ChildProcess {
 
         let name = recipe.executable.split(separator: "/").last.map { String($0) } ?? recipe.executable
         var pid = pid_t()
-        let error = withCStrings([name] + recipe.arguments) { arguments in
-            withCStrings(environment(adding: recipe.environment)) { environment in
-                posix_spawn(&pid, recipe.executable, &actions, &attributes, arguments, environment)
+        // Actions hold numbers alone: without this the copies could be closed after their last use above.
+        let error = withExtendedLifetime(moved) {
+            withCStrings([name] + recipe.arguments) { arguments in
+                withCStrings(environment(adding: recipe.environment)) { environment in
+                    posix_spawn(&pid, recipe.executable, &actions, &attributes, arguments, environment)
+                }
             }
         }
         guard error == 0 else { throw SupervisorError(code: .cannotSpawn, errno: error, subject: recipe.executable) }
@@ -92,8 +96,11 @@ struct ChildProcess {
         )
     }
 
-    /// Call before it is reaped only.
-    func send(signal: Int32) { kill(pid, signal) }
+    /// Never reaches another process, even when this one was reaped and its pid given to another.
+    ///
+    /// - Returns: false if it is dead and reaped.
+    @discardableResult
+    func send(signal: Int32) -> Bool { granite_pidfd_send_signal(pidfd.number, signal) == 0 }
 
     /// Kills a child that cannot be watched and reaps it.
     func abandon() {

@@ -115,17 +115,18 @@ final class CollectorProcess {
             let control = try Descriptor.makeMessageSockets()
             let output = try Descriptor.makePipe()
             try control.0.makeNonBlocking()
-            let child = try ChildProcess.spawn(
-                .init(
-                    executable: configuration.collectorExecutable,
-                    arguments: [
-                        "collect", "--control-fd", String(Self.controlDescriptor), "--crash-dir",
-                        configuration.crashDirectory, "--level",
-                        configuration.level.rawValue,
-                    ],
-                    environment: configuration.childEnvironment,
-                    descriptors: [(output.writing.number, STDERR_FILENO), (control.1.number, Self.controlDescriptor)],
-                    ownProcessGroup: true))
+            let recipe = ChildProcess.Recipe(
+                executable: configuration.collectorExecutable,
+                arguments: [
+                    "collect", "--control-fd", String(Self.controlDescriptor), "--crash-dir", configuration.crashDirectory,
+                    "--level", configuration.level.rawValue,
+                ],
+                environment: configuration.childEnvironment,
+                descriptors: [(output.writing.number, STDERR_FILENO), (control.1.number, Self.controlDescriptor)],
+                ownProcessGroup: true)
+            let child = try withExtendedLifetime((output.writing, control.1)) { () throws(SupervisorError) in
+                try ChildProcess.spawn(recipe)
+            }
             var running = Running(child: child, control: control.0, output: OutputRelay(descriptor: output.reading))
             do throws(SupervisorError) {
                 running.death = try poller.add(child.pidfd) { [unowned self] in noticeDeath() }

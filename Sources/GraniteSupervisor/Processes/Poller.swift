@@ -2,6 +2,7 @@
 
 import CLinux
 import Glibc
+import GraniteReport
 
 /// Calls a handler when its descriptor can be read (or written), or was hung up. Belongs to one thread.
 final class Poller {

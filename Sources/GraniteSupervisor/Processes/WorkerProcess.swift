@@ -53,20 +53,22 @@ final class WorkerProcess {
         let listeners = configuration.listeners.enumerated().map {
             (source: $0.element.descriptor.number, target: WorkerDescriptor.firstListener + Int32($0.offset))
         }
-        child = try ChildProcess.spawn(
-            .init(
-                executable: configuration.workerExecutable, arguments: configuration.workerArguments,
-                environment: configuration.childEnvironment + [
-                    (WorkerDescriptor.listenerCountVariable, String(listeners.count))
-                ],
-                descriptors: [
-                    (output.writing.number, STDERR_FILENO),
-                    (payload.number, WorkerDescriptor.configuration),
-                    (page.number, WorkerDescriptor.crashPage),
-                    (memory.1.number, WorkerDescriptor.memorySocket),
-                    (status.1.number, WorkerDescriptor.status),
-                    (log, WorkerDescriptor.log),
-                ] + listeners))
+        let recipe = ChildProcess.Recipe(
+            executable: configuration.workerExecutable, arguments: configuration.workerArguments,
+            environment: configuration.childEnvironment + [
+                (WorkerDescriptor.listenerCountVariable, String(listeners.count))
+            ],
+            descriptors: [
+                (output.writing.number, STDERR_FILENO),
+                (payload.number, WorkerDescriptor.configuration),
+                (page.number, WorkerDescriptor.crashPage),
+                (memory.1.number, WorkerDescriptor.memorySocket),
+                (status.1.number, WorkerDescriptor.status),
+                (log, WorkerDescriptor.log),
+            ] + listeners)
+        child = try withExtendedLifetime((output.writing, payload, page, memory.1, status.1)) { () throws(SupervisorError) in
+            try ChildProcess.spawn(recipe)
+        }
         // Our copies of the worker's ends close here: its end is seen by end of file.
     }
 

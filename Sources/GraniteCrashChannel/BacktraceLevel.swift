@@ -20,7 +20,7 @@ package enum BacktraceLevel: String, Sendable, Codable, CaseIterable {
     }
 
     /// `enum granite_level` of the crash page.
-    var pageValue: UInt32 {
+    package var pageValue: UInt32 {
         switch self {
         case .off: 0
         case .short: 1

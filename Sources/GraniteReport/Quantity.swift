@@ -1,8 +1,10 @@
-// Defines how numbers are written for people. Numbers of a report may be anything: none of them may end the program that shows them.
+// Defines how numbers are written for people, in reports and in the log. Numbers of a report may be anything: none of them may end
+// the program that shows them.
 
-enum Quantity {
+/// Numbers for readers.
+package enum Quantity {
     /// `2.1 ms`, `38 ms`, `7.5 s`, `3 min 12 s`, `5 h 3 min`, `12 d 4 h`; nil for what is no length of time.
-    static func duration(seconds: Double) -> String? {
+    package static func duration(seconds: Double) -> String? {
         guard seconds.isFinite, seconds >= 0, seconds < 1e11 else { return nil }
         if seconds < 0.9995 { return rounded(seconds * 1000) + " ms" }
         if seconds < 59.95 { return rounded(seconds) + " s" }
@@ -13,7 +15,7 @@ enum Quantity {
     }
 
     /// `18,204`.
-    static func grouped(_ number: some BinaryInteger) -> String {
+    package static func grouped(_ number: some BinaryInteger) -> String {
         let digits = String(number.magnitude)
         var text = ""
         for (index, digit) in digits.enumerated() {
@@ -23,11 +25,11 @@ enum Quantity {
         return number < 0 ? "-" + text : text
     }
 
-    /// `1 frame`, `3 frames`.
-    static func count(_ number: Int, _ noun: String) -> String { "\(grouped(number)) \(noun)\(number == 1 ? "" : "s")" }
+    /// `1 frame`, `3 frames`, `18,204 requests`.
+    package static func count(_ number: Int, _ noun: String) -> String { "\(grouped(number)) \(noun)\(number == 1 ? "" : "s")" }
 
     /// `1st`, `2nd`, `3rd`, `11th`.
-    static func ordinal(_ number: Int) -> String {
+    package static func ordinal(_ number: Int) -> String {
         let ending =
             switch (number % 100, number % 10) {
             case (11...13, _): "th"
@@ -40,7 +42,7 @@ enum Quantity {
     }
 
     /// `512 B`, `64 MB`, in powers of 1000 as the kernel's counters are read by most.
-    static func bytes(_ count: UInt64) -> String {
+    package static func bytes(_ count: UInt64) -> String {
         var value = Double(count)
         var unit = "B"
         for next in ["kB", "MB", "GB", "TB", "PB"] where value >= 999.5 {
@@ -56,4 +58,11 @@ enum Quantity {
         let tenths = Int((value * 10).rounded())
         return tenths % 10 == 0 ? String(tenths / 10) : "\(tenths / 10).\(tenths % 10)"
     }
+}
+
+extension Duration {
+    /// Seconds, with fraction.
+    package var seconds: Double { Double(components.seconds) + Double(components.attoseconds) / 1e18 }
+    /// Milliseconds, with fraction.
+    package var milliseconds: Double { seconds * 1000 }
 }
