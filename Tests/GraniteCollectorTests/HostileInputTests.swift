@@ -126,6 +126,26 @@ import Testing
         }
         #expect(failure == "the time for reading the worker's memory is over")
     }
+
+    /// After a read that failed the worker was never told, and stood until its own deadline.
+    @Test func workerIsLetGoAfterAReadThatFailed() async throws {
+        let operations = try await FakeSupervisor.onThread {
+            var ends: [Int32] = [-1, -1]
+            guard socketpair(AF_UNIX, Int32(SOCK_SEQPACKET.rawValue), 0, &ends) == 0 else { throw POSIXError(.EMFILE) }
+            defer { ends.forEach { close($0) } }
+            let memory = LiveMemory(socket: ends[0], deadline: granite_monotonic_ns())
+            #expect(memory.read(at: 0x1000, length: 8) == nil)
+            #expect(memory.failure != nil)
+            memory.finish()
+            var operations: [UInt32] = []
+            var request = granite_memory_request()
+            while recv(ends[1], &request, MemoryLayout<granite_memory_request>.size, Int32(MSG_DONTWAIT)) > 0 {
+                operations.append(request.operation)
+            }
+            return operations
+        }
+        #expect(operations == [GRANITE_MEMORY_READ.rawValue, GRANITE_MEMORY_DONE.rawValue])
+    }
 }
 
 /// The same numbers in every run (splitmix64).

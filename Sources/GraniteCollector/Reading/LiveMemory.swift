@@ -49,9 +49,17 @@ package final class LiveMemory: RemoteMemory {
 
     /// Lets the worker go. The handler does not answer it.
     package func finish() {
-        var request = granite_memory_request(operation: GRANITE_MEMORY_DONE.rawValue, length: 0, address: 0)
-        withUnsafeBytes(of: &request) { _ = sendMessage($0) }
+        Self.release(socket)
         failure = failure ?? "the worker was let go"
+    }
+
+    /// Tells a handler that nobody will ask any more. Once, and whatever failed before: a worker that does not hear it stands until its
+    /// own deadline. Never waits.
+    package static func release(_ socket: Int32) {
+        var request = granite_memory_request(operation: GRANITE_MEMORY_DONE.rawValue, length: 0, address: 0)
+        withUnsafeBytes(of: &request) {
+            _ = send(socket, $0.baseAddress, $0.count, Int32(MSG_DONTWAIT) | Int32(MSG_NOSIGNAL))
+        }
     }
 
     /// First and last page of a range; nil for one that is empty, too long or wraps around.
