@@ -87,6 +87,18 @@ import Testing
             ])
     }
 
+    /// Every later crash of a worker that had outlived a collector was marked incomplete.
+    @Test func crashAfterARestartIsNotMarkedAsOneThatTheRestartInterrupted() {
+        var idle = CollectorState()
+        _ = idle.handle(.watched(Self.watch(restart: true), .empty))
+        #expect(idle.handle(.spoke(crashID: "A", Self.fatal)) == [Self.job(.live)])
+        var dropped = CollectorState()
+        _ = dropped.handle(
+            .watched(Self.watch(restart: true), Page(kind: .passing, progress: .over, sequence: 1)))
+        let crash = Page(kind: .fatal, progress: .underWay, sequence: 2)
+        #expect(dropped.handle(.spoke(crashID: "A", crash)) == [Self.job(.live)])
+    }
+
     @Test func stopWaitsForJobs() {
         var state = CollectorState()
         _ = state.handle(.watched(Self.watch(), .empty))

@@ -60,7 +60,7 @@ package struct CollectorState: Sendable {
         package var source: Source
         /// True if the worker dies of it: the report waits for the exit status.
         package var isFatal: Bool
-        /// True if an earlier collector died over this capture.
+        /// True if this capture was there when the worker was handed over by a supervisor whose former collector had died.
         package var isResumed: Bool
     }
 
@@ -80,6 +80,8 @@ package struct CollectorState: Sendable {
         var watch: SupervisorMessage.Watch
         /// Captures that have or had a job.
         var startedCaptures: Set<UInt32> = []
+        /// The capture that the former collector left; nil if there was none, or no former collector.
+        var resumedCapture: UInt32?
         var hasFatalJob = false
         var activeJobs = 0
         var isDead = false
@@ -99,6 +101,9 @@ package struct CollectorState: Sendable {
                 actions.append(.forget(crashID: watch.crashID))
             }
             workers[watch.crashID] = workers[watch.crashID] ?? Worker(watch: watch)
+            if watch.afterCollectorRestart, page.kind != .none {
+                workers[watch.crashID]?.resumedCapture = page.sequence
+            }
             // Its handler may wait for the collector that died; the hello went to that one.
             if watch.afterCollectorRestart, page.kind != .none, page.progress == .underWay {
                 actions += start(watch.crashID, .live, page)
@@ -148,7 +153,7 @@ package struct CollectorState: Sendable {
             .start(
                 Job(
                     crashID: crashID, source: source, isFatal: page.kind == .fatal,
-                    isResumed: source != .exit && worker.watch.afterCollectorRestart))
+                    isResumed: source != .exit && worker.resumedCapture == page.sequence))
         ]
     }
 
