@@ -99,6 +99,15 @@ import Testing
         #expect(dropped.handle(.spoke(crashID: "A", crash)) == [Self.job(.live)])
     }
 
+    /// Its page and its socket stayed open for ever.
+    @Test func workerWhoseJobEndedBeforeItsExitIsForgotten() {
+        var state = CollectorState()
+        _ = state.handle(.watched(Self.watch(), .empty))
+        _ = state.handle(.spoke(crashID: "A", Self.fatal))
+        #expect(state.handle(.jobEnded(crashID: "A")) == [])
+        #expect(state.handle(.exited(Self.exited(), Self.fatal)) == [.forget(crashID: "A")])
+    }
+
     @Test func stopWaitsForJobs() {
         var state = CollectorState()
         _ = state.handle(.watched(Self.watch(), .empty))

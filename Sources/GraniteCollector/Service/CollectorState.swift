@@ -132,7 +132,10 @@ package struct CollectorState: Sendable {
         guard var worker = workers[exited.crashID], !worker.isDead else { return [] }
         worker.isDead = true
         workers[exited.crashID] = worker
-        if worker.hasFatalJob { return [.post(.exited(exited))] }
+        if worker.hasFatalJob {
+            // A core dump may take longer than the job waited for the exit.
+            return worker.activeJobs == 0 ? [forget(exited.crashID)] : [.post(.exited(exited))]
+        }
         if page.kind == .fatal, !worker.startedCaptures.contains(page.sequence) {
             return start(exited.crashID, .page, page) + [.post(.exited(exited))]
         }
