@@ -84,7 +84,8 @@ package final class Collector {
     private func takeHellos() {
         for (crashID, worker) in workers where worker.isListening {
             switch worker.takeHello() {
-            case .hello: perform(state.handle(.spoke(crashID: crashID, worker.pageState())))
+            case .hello(let capture):
+                perform(state.handle(.spoke(crashID: crashID, capture: capture, worker.pageState())))
             case .hungUp: workers[crashID]?.hasHungUp = true
             case .nothing: break
             }

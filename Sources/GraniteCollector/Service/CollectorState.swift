@@ -37,8 +37,8 @@ package struct CollectorState: Sendable {
     package enum Event: Sendable, Equatable {
         /// The supervisor handed over a worker.
         case watched(SupervisorMessage.Watch, PageState)
-        /// A handler said hello on its memory socket.
-        case spoke(crashID: String, PageState)
+        /// A handler said hello on its memory socket, for the capture of this sequence.
+        case spoke(crashID: String, capture: UInt32, PageState)
         case exited(SupervisorMessage.Exited, PageState)
         case respawned(SupervisorMessage.Respawned)
         /// A job has reported, or given up.
@@ -109,8 +109,10 @@ package struct CollectorState: Sendable {
                 actions += start(watch.crashID, .live, page)
             }
             return actions
-        case .spoke(let crashID, let page):
-            return start(crashID, .live, page)
+        case .spoke(let crashID, let capture, let page):
+            // A hello that was read late may be of a capture that is overwritten, or that nobody serves any more.
+            guard capture == page.sequence else { return [] }
+            return start(crashID, page.progress == .underWay ? .live : .page, page)
         case .exited(let exited, let page):
             return handleExit(exited, page)
         case .respawned(let respawned):
