@@ -193,7 +193,7 @@ final class FakeSupervisor {
 
     // MARK: System
 
-    private static func socketPair() throws -> (Int32, Int32) {
+    static func socketPair() throws -> (Int32, Int32) {
         var ends: [Int32] = [-1, -1]
         guard socketpair(AF_UNIX, Int32(SOCK_SEQPACKET.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0, &ends) == 0 else {
             throw POSIXError(.EMFILE)

@@ -158,7 +158,7 @@ package final class Collector {
             inbox.put(.ended(crashID: job.crashID))
         }
         if !started {
-            log("The collector could not start a thread for the crash \(job.crashID).")
+            work.giveUp("The collector could not start a thread for this crash.")
             inbox.put(.released(crashID: job.crashID))
             inbox.put(.ended(crashID: job.crashID))
         }

@@ -62,6 +62,18 @@ struct CrashJob: Sendable {
         publish(assembler.assemble(ending: ending))
     }
 
+    /// Instead of ``run(released:)``: lets the worker go, and tells the supervisor that no report will come.
+    func giveUp(_ reason: String) {
+        if job.source == .live { LiveMemory.release(socket) }
+        // A summary with the worker's id says that the death's report is meant, not a drop site's.
+        let summary =
+            job.isFatal
+            ? CrashSummary(
+                id: job.crashID, kind: CrashReport.Kind.signal.rawValue, reason: reason, category: nil, confidence: nil,
+                request: nil, top: [], fingerprint: nil, complete: false, report: nil) : nil
+        shared.channel.send(.failed(crashID: job.crashID, reason: reason, summary: summary))
+    }
+
     private func publish(_ report: CrashReport) {
         do throws(StoreError) {
             let path = try shared.store.save(report)
