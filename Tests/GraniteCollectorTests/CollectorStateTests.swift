@@ -124,6 +124,20 @@ import Testing
         #expect(state.handle(.spoke(crashID: "A", capture: 2, second)) == [Self.job(.live)])
     }
 
+    @Test func jobThatIsOverdueIsNamedAndOneThatEndedIsNot() {
+        var watchdog = JobWatchdog()
+        #expect(watchdog.deadline == .max)
+        let first = watchdog.begin("A", now: 100)
+        _ = watchdog.begin("B", now: 200)
+        let limit = JobWatchdog.limitNanoseconds
+        #expect(watchdog.deadline == 100 + limit)
+        #expect(watchdog.overdue(now: 99 + limit) == nil)
+        #expect(watchdog.overdue(now: 300 + limit) == "A")
+        watchdog.end(first)
+        #expect(watchdog.overdue(now: 199 + limit) == nil)
+        #expect(watchdog.overdue(now: 200 + limit) == "B")
+    }
+
     @Test func stopWaitsForJobs() {
         var state = CollectorState()
         _ = state.handle(.watched(Self.watch(), .empty))

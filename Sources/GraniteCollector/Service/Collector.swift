@@ -18,6 +18,7 @@ package final class Collector {
     private let shared: CrashJob.Shared
     private let inbox: Inbox
     private var state = CollectorState()
+    private var watchdog = JobWatchdog()
     private var workers: [String: WatchedWorker] = [:]
     private var isControlOpen = true
     private var isStopped = false
@@ -43,14 +44,16 @@ package final class Collector {
 
     deinit { close(controlDescriptor) }
 
-    /// Serves until the supervisor closes the control socket and the jobs are done, at most 10 s later.
+    /// Serves until the supervisor closes the control socket and the jobs are done, at most 10 s later. Ends the process when a job is
+    /// overdue: a thread that hangs in a foreign file cannot be ended by itself, and the supervisor starts a new collector.
     package func run() {
         ResourceLimits.apply()
         shared.channel.send(.ready)
         var closingDeadline = UInt64.max
         while !isStopped {
-            wait(until: closingDeadline)
+            wait(until: min(closingDeadline, watchdog.deadline))
             takeJobNews()
+            endIfOverdue()
             takeHellos()
             while isControlOpen, takeControlMessage() {}
             if !isControlOpen, closingDeadline == .max {
@@ -72,11 +75,21 @@ package final class Collector {
         _ = poll(&descriptors, nfds_t(descriptors.count), timeout)
     }
 
+    private func endIfOverdue() {
+        guard let crashID = watchdog.overdue(now: granite_monotonic_ns()) else { return }
+        log(
+            "The collector ends: the report of \(crashID) was not done after \(JobWatchdog.limitNanoseconds / 1_000_000_000) s."
+        )
+        _exit(EX_SOFTWARE)
+    }
+
     private func takeJobNews() {
         for news in inbox.take() {
             switch news {
             case .released(let crashID): workers[crashID]?.isReading = false
-            case .ended(let crashID): perform(state.handle(.jobEnded(crashID: crashID)))
+            case .ended(let crashID, let number):
+                watchdog.end(number)
+                perform(state.handle(.jobEnded(crashID: crashID)))
             }
         }
     }
@@ -148,6 +161,7 @@ package final class Collector {
             mailbox: worker.mailbox,
             level: level, shared: shared)
         if job.source == .live { workers[job.crashID]?.isReading = true }
+        let number = watchdog.begin(job.crashID, now: granite_monotonic_ns())
         let inbox = inbox
         let descriptors = worker.descriptors
         let started = DetachedThread.start {
@@ -155,12 +169,12 @@ package final class Collector {
             withExtendedLifetime(descriptors) {
                 work.run(released: { inbox.put(.released(crashID: job.crashID)) })
             }
-            inbox.put(.ended(crashID: job.crashID))
+            inbox.put(.ended(crashID: job.crashID, job: number))
         }
         if !started {
             work.giveUp("The collector could not start a thread for this crash.")
             inbox.put(.released(crashID: job.crashID))
-            inbox.put(.ended(crashID: job.crashID))
+            inbox.put(.ended(crashID: job.crashID, job: number))
         }
     }
 
@@ -168,7 +182,7 @@ package final class Collector {
     private final class Inbox: Sendable {
         enum News: Sendable {
             case released(crashID: String)
-            case ended(crashID: String)
+            case ended(crashID: String, job: UInt64)
         }
         /// An eventfd that is readable while there is news.
         let wake: Int32
