@@ -61,6 +61,31 @@ import Testing
         #expect(!summary.complete)
     }
 
+    /// The crash may be what ended the collectors before: no file is opened for it a third time.
+    @Test func crashThatEndedTwoCollectorsIsReportedFromThePageWithoutNames() async throws {
+        let report = try await FakeSupervisor.onThread {
+            let supervisor = try FakeSupervisor()
+            let worker = try supervisor.spawnWorker("threads-3", serveDeadlineMilliseconds: 1)
+            defer { supervisor.release(worker) }
+            let process = granite_pidfd_open(worker.pid)
+            defer { close(process) }
+            var dead = pollfd(fd: process, events: Int16(POLLIN), revents: 0)
+            _ = poll(&dead, 1, 30_000)
+            try supervisor.watch(worker, afterRestart: true, replays: 2)
+            try supervisor.reap(worker)
+            return try supervisor.receiveReport().report
+        }
+        #expect(report.signal?.name == "SIGSEGV")
+        #expect(report.threads?.count == 4)
+        let frames = try #require(report.threads?.first?.frames)
+        #expect(frames.count > 3)
+        #expect(frames.allSatisfy { $0.symbol == nil })
+        #expect(frames.first?.module?.hasSuffix("CrashProbe") == true)
+        #expect(
+            report.capture?.errors?.contains(
+                "Names are missing: collectors before this one ended without this crash's report.") == true)
+    }
+
     @Test func everyOfAHundredThreadsHasTheFramesThatEuStackSees() async throws {
         let (report, seen) = try await FakeSupervisor.onThread {
             let supervisor = try FakeSupervisor()

@@ -145,9 +145,10 @@ final class FakeSupervisor {
         return worker
     }
 
-    func watch(_ worker: Worker, afterRestart: Bool = false) throws {
+    func watch(_ worker: Worker, afterRestart: Bool = false, replays: Int = 0) throws {
         var watch = worker.watch
         watch.afterCollectorRestart = afterRestart
+        watch.replays = replays
         try send(.watch(watch), descriptors: [worker.page, worker.memorySocket])
     }
 

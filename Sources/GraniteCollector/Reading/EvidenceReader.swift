@@ -15,6 +15,8 @@ struct EvidenceReader {
     var socket: Int32
     /// Whether every thread and the memory near the registers are wanted.
     var isFull: Bool
+    /// False if no file but the page may be opened.
+    var opensFiles = true
 
     /// Reads, and lets the worker go in every case. `withCapture` is false if the page's capture is not what is to be reported.
     func read(_ page: CrashPage?, withCapture: Bool) -> Evidence {
@@ -35,7 +37,7 @@ struct EvidenceReader {
         evidence.python = readPython(memory, isLive: live != nil, into: &evidence)
         clock.lap("collector python")
 
-        if let live {
+        if let live, opensFiles {
             evidence.images = ModuleIdentity.images(of: evidence.modules, memory: live, vdso: evidence.page.vdso)
             clock.lap("collector build-ids")
             evidence.asyncResumes = readAsyncChain(evidence.page, live)
@@ -44,7 +46,8 @@ struct EvidenceReader {
                     modules: evidence.modules, images: evidence.images, memory: live)
             }
         } else {
-            evidence.images = ModuleIdentity.images(of: evidence.modules, memory: nil, vdso: evidence.page.vdso)
+            evidence.images = ModuleIdentity.images(
+                of: evidence.modules, memory: nil, vdso: evidence.page.vdso, opensFiles: opensFiles)
         }
         if isFull { evidence.nearRegisters = readNearRegisters(evidence.page, memory) }
         if let failure = live?.failure {
