@@ -18,6 +18,7 @@ static void leave_in_child(void) {
     memset(&action, 0, sizeof action);
     action.sa_handler = SIG_DFL;
     for (int i = 0; i < granite_fatal_signal_count; i++) sigaction(granite_fatal_signals[i], &action, NULL);
+    granite_park_return_profile_signal(true);
     action.sa_handler = SIG_IGN;  // a late park signal must not kill it
     sigaction(granite_core.park_signal, &action, NULL);
     // Memory of its own in the page's place: those who keep the pointer store into nothing.

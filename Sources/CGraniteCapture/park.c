@@ -122,16 +122,33 @@ void granite_park_faulted(const ucontext_t *context) {
     }
 }
 
-/// Async-signal-safe: sigaction. The handler stays installed: a thread may have the signal pending for long.
+/// Async-signal-safe.
+static bool is_ours(const struct sigaction *action) {
+    return action->sa_flags & SA_SIGINFO && action->sa_sigaction == granite_handle_park;
+}
+
+/// Async-signal-safe: sigaction. In each capture anew: the program may have set an action of its own since the last.
 static void install_profile_handler(void) {
-    if (granite_core.profile_handler_installed) return;
+    struct sigaction current;
+    if (sigaction(SIGPROF, NULL, &current) != 0 || is_ours(&current)) return;
+    granite_core.previous_profile_action = current;
     struct sigaction action;
     memset(&action, 0, sizeof action);
     action.sa_sigaction = granite_handle_park;
     action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
     granite_fill_handler_mask(&action.sa_mask);
-    sigaction(SIGPROF, &action, &granite_core.previous_profile_action);
-    granite_core.profile_handler_installed = true;
+    sigaction(SIGPROF, &action, NULL);
+}
+
+/// Async-signal-safe: sigaction.
+void granite_park_return_profile_signal(bool in_child) {
+    struct sigaction current;
+    const struct sigaction *previous = &granite_core.previous_profile_action;
+    if (sigaction(SIGPROF, NULL, &current) != 0 || !is_ours(&current)) return;
+    // A thread may have our signal pending for long, and the default action of SIGPROF kills (signal(7)). A child of
+    // fork(2) starts with none pending.
+    bool kills = !(previous->sa_flags & SA_SIGINFO) && previous->sa_handler == SIG_DFL;
+    if (!kills || in_child) sigaction(SIGPROF, previous, NULL);
 }
 
 /// Async-signal-safe: rt_tgsigqueueinfo(2). Returns 0 or an errno value.
@@ -300,8 +317,9 @@ void granite_park_all(void) {
     }
 }
 
-/// Async-signal-safe: an atomic store, futex(2).
+/// Async-signal-safe: an atomic store, futex(2), sigaction.
 void granite_park_release(void) {
     __atomic_store_n(&granite_core.parking, 0, __ATOMIC_RELEASE);
     granite_futex_rouse(&granite_core.parking, INT32_MAX);
+    granite_park_return_profile_signal(false);
 }

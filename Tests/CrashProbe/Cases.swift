@@ -40,6 +40,8 @@ enum Cases {
         "thread-bound-drop": { _ in ThreadBoundCases.dropElsewhere() },
         "thread-bound-use": { _ in ThreadBoundCases.useElsewhere() },
         "fault-during-drop": { _ in ThreadBoundCases.faultDuringDrop() },
+        "drop-after-profiler": { _ in ThreadBoundCases.dropAfterProfiler() },
+        "drop-beside-profiler": { _ in ThreadBoundCases.dropBesideProfiler() },
         "drop-storm": { _ in ThreadBoundCases.storm() },
         "requests": { _ in RequestCases.crashWhileServing() },
         "measure-notes": { _ in RequestCases.measureNotes() },

@@ -35,6 +35,12 @@ int granite_probe_sleepers(int count);
 void granite_probe_forbid_queued_signals(void);
 /// Starts a thread that blocks every signal but `open` (0: none) by the system call itself, and sleeps.
 int granite_probe_deaf_thread(int open);
+/// The default action for SIGPROF, as a profiler leaves it.
+void granite_probe_default_profile_signal(void);
+/// A handler of the program's own for SIGPROF.
+void granite_probe_take_profile_signal(void);
+/// 1 if SIGPROF still has the program's own handler.
+int granite_probe_has_profile_signal(void);
 /// Opens files until the process has no free descriptor.
 int granite_probe_use_all_descriptors(void);
 /// Starts a thread that stays inside a dl_iterate_phdr callback; returns once it is there.
