@@ -9,16 +9,25 @@
 
 #include "core.h"
 
+/// Async-signal-safe: sigaction. A handler that came after ours (faulthandler) is the child's own business.
+static void reset_if_ours(int signal) {
+    struct sigaction action;
+    if (sigaction(signal, NULL, &action) != 0) return;
+    if (!(action.sa_flags & SA_SIGINFO) || action.sa_sigaction != granite_handle_fatal) return;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = SIG_DFL;
+    sigaction(signal, &action, NULL);
+}
+
 /// Async-signal-safe, as all in a child of a threaded process must be (fork(2)): sigaction, mmap, close.
 static void leave_in_child(void) {
     granite_thread_id_forget();
     if (!granite_core.installed) return;
     granite_core.installed = false;
+    for (int i = 0; i < granite_fatal_signal_count; i++) reset_if_ours(granite_fatal_signals[i]);
+    granite_park_return_profile_signal(true);
     struct sigaction action;
     memset(&action, 0, sizeof action);
-    action.sa_handler = SIG_DFL;
-    for (int i = 0; i < granite_fatal_signal_count; i++) sigaction(granite_fatal_signals[i], &action, NULL);
-    granite_park_return_profile_signal(true);
     action.sa_handler = SIG_IGN;  // a late park signal must not kill it
     sigaction(granite_core.park_signal, &action, NULL);
     // Memory of its own in the page's place: those who keep the pointer store into nothing.

@@ -122,3 +122,10 @@ KEPT int granite_probe_crash_in_fork(void) {
     if (child < 0 || waitpid(child, &status, 0) != child) return -1;
     return status;
 }
+
+static void end_with_9(int signal) { _exit(signal == SIGSEGV ? 9 : 1); }
+
+KEPT int granite_probe_crash_in_fork_with_handler(void) {
+    signal(SIGSEGV, end_with_9);
+    return granite_probe_crash_in_fork();
+}

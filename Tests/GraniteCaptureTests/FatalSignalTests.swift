@@ -148,6 +148,12 @@ struct FatalSignalTests {
         #expect(run.hellos.isEmpty)
     }
 
+    /// faulthandler.enable() after us, then multiprocessing: the child lost a handler that was not ours.
+    @Test func aForkedChildKeepsTheHandlerThatCameAfterOurs() async throws {
+        let run = try await ProbeRun.run("fork-crash-handled")
+        #expect(run.ending == .code(0), "the child ended by its own handler")
+    }
+
     @Test func theRequestBeingServedOutlivesTheWorker() async throws {
         let run = try await ProbeRun.run("requests", collector: nil)
         let requests = try run.page.requests()

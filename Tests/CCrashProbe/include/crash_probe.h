@@ -55,6 +55,8 @@ int granite_probe_break_page(void *_Nonnull start, size_t length);
 int granite_probe_killed_by_child(void);
 /// Forks a child that crashes; returns the child's wait status.
 int granite_probe_crash_in_fork(void);
+/// Takes SIGSEGV for a handler that ends the process with code 9, and forks a child that crashes; returns its wait status.
+int granite_probe_crash_in_fork_with_handler(void);
 /// Opens a C++ library and runs its function `probe`: throws and catches. Returns the value it caught, or -1.
 int granite_probe_throw_in(const char *_Nonnull library);
 /// 1 if _Unwind_RaiseException, as a loaded library sees it, lies in libgcc_s.
