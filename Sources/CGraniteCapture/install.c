@@ -108,7 +108,8 @@ int granite_capture_install(const struct granite_capture_options *options) {
     granite_core.page->pid = (uint32_t)granite_core.pid;
     granite_core.page->level = options->level;
     granite_core.page->started_ns = granite_clock_ns(CLOCK_REALTIME);
-    if (options->level == GRANITE_LEVEL_OFF) return 0;
+    error = granite_fork_watch();  // the page is written at every level
+    if (error != 0 || options->level == GRANITE_LEVEL_OFF) return error;
 
     granite_core.park_signal = SIGRTMAX - 3;
     granite_core.spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -116,7 +117,6 @@ int granite_capture_install(const struct granite_capture_options *options) {
     granite_walk_load();
     granite_capture_refresh_modules();
     error = granite_alternate_stack_install();
-    if (error == 0) error = granite_fork_watch();
     if (error != 0) return error;
     granite_core.installed = true;
     return install_handlers();

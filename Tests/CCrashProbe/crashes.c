@@ -129,3 +129,14 @@ KEPT int granite_probe_crash_in_fork_with_handler(void) {
     signal(SIGSEGV, end_with_9);
     return granite_probe_crash_in_fork();
 }
+
+KEPT int granite_probe_in_fork(void (*body)(void)) {
+    pid_t child = fork();
+    if (child == 0) {
+        body();
+        _exit(0);
+    }
+    int status = 0;
+    if (child < 0 || waitpid(child, &status, 0) != child) return -1;
+    return status;
+}

@@ -21,6 +21,7 @@ enum Cases {
         "kill-segv-from-child": { _ in granite_probe_killed_by_child() },
         "fork-crash": { _ in granite_probe_crash_in_fork() == SIGSEGV ? 0 : 1 },
         "fork-crash-handled": { _ in granite_probe_crash_in_fork_with_handler() == 9 << 8 ? 0 : 1 },
+        "fork-breadcrumb": { _ in granite_probe_in_fork { Capture.breadcrumb("probe", "of the child") } },
         "stack-overflow-main": { _ in granite_probe_overflow(0) },
         "stack-overflow-pthread": { _ in granite_probe_on_thread(256 << 10) { granite_probe_overflow(0) } },
         "stack-overflow-dispatch": { _ in DispatchCases.overflow() },

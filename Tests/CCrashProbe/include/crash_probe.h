@@ -57,6 +57,8 @@ int granite_probe_killed_by_child(void);
 int granite_probe_crash_in_fork(void);
 /// Takes SIGSEGV for a handler that ends the process with code 9, and forks a child that crashes; returns its wait status.
 int granite_probe_crash_in_fork_with_handler(void);
+/// Runs `body` in a child of fork(2) that then ends with code 0; returns its wait status.
+int granite_probe_in_fork(void (*_Nonnull body)(void));
 /// Opens a C++ library and runs its function `probe`: throws and catches. Returns the value it caught, or -1.
 int granite_probe_throw_in(const char *_Nonnull library);
 /// 1 if _Unwind_RaiseException, as a loaded library sees it, lies in libgcc_s.
