@@ -181,14 +181,15 @@ static void refuse(uint32_t slot) {
     }
 }
 
-/// Async-signal-safe. Gives the thread a slot and asks it to park.
-static void add_thread(uint32_t tid) {
+/// Async-signal-safe. Gives the thread a slot and asks it to park. `was_full`: the pass before found no slot for all,
+/// and has asked those without one.
+static void add_thread(uint32_t tid, bool was_full) {
     struct granite_capture *capture = &granite_core.page->capture;
     uint32_t slot = capture->thread_count;
     if (slot >= GRANITE_MAX_THREADS) {
         // It still must not run on: it parks without a slot and nobody waits for it.
-        if (!(capture->flags & GRANITE_CAPTURE_THREADS_TRUNCATED)) capture->flags |= GRANITE_CAPTURE_THREADS_TRUNCATED;
-        ask_by_any_signal(tid, no_slot);
+        capture->flags |= GRANITE_CAPTURE_THREADS_TRUNCATED;
+        if (!was_full) ask_by_any_signal(tid, no_slot);
         return;
     }
     struct granite_thread *thread = &granite_core.page->threads[slot];
@@ -211,6 +212,7 @@ static uint32_t thread_id_of(const char *name) {
 static uint32_t ask_new_threads(int tasks) {
     static char entries[32768];
     uint32_t before = slot_count();
+    bool was_full = granite_core.page->capture.flags & GRANITE_CAPTURE_THREADS_TRUNCATED;
     if (lseek(tasks, 0, SEEK_SET) < 0) return 0;
     long filled;
     while ((filled = syscall(SYS_getdents64, tasks, entries, sizeof entries)) > 0) {
@@ -218,7 +220,7 @@ static uint32_t ask_new_threads(int tasks) {
             const struct directory_entry *entry = (const void *)(entries + position);
             position += entry->length;
             uint32_t tid = thread_id_of(entry->name);
-            if (tid != 0 && slot_of(tid) == no_slot) add_thread(tid);
+            if (tid != 0 && slot_of(tid) == no_slot) add_thread(tid, was_full);
         }
     }
     return slot_count() - before;
