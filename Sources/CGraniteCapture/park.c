@@ -41,18 +41,30 @@ static void count_answer(void) {
         granite_futex_rouse(&granite_core.parked, 1);
 }
 
+/// Async-signal-safe. One step of a thread's state, unless somebody else took it.
+static bool step_state(struct granite_thread *thread, uint32_t from, uint32_t to) {
+    return __atomic_compare_exchange_n(&thread->state, &from, to, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}
+
+/// Async-signal-safe. Whether the slot is still this thread's, in the capture that it answers. A signal may be
+/// delivered so late that another capture has given the slot to another thread.
+static bool is_still_asked(const struct granite_thread *thread, uint32_t tid, uint32_t sequence) {
+    return __atomic_load_n(&granite_core.parking, __ATOMIC_ACQUIRE) == sequence && thread->tid == tid;
+}
+
 /// Async-signal-safe. Stores the registers of the calling thread in its slot, once.
-static void answer(int slot, const ucontext_t *context) {
+static void answer(int slot, uint32_t tid, uint32_t sequence, const ucontext_t *context) {
     struct granite_thread *thread = &granite_core.page->threads[slot];
-    uint32_t state = GRANITE_THREAD_SIGNALLED;
-    if (__atomic_load_n(&thread->state, __ATOMIC_ACQUIRE) != state) return;
+    if (!step_state(thread, GRANITE_THREAD_SIGNALLED, GRANITE_THREAD_STORING)) return;
+    if (!is_still_asked(thread, tid, sequence)) {
+        step_state(thread, GRANITE_THREAD_STORING, GRANITE_THREAD_SIGNALLED);
+        return;
+    }
     granite_arch_store_registers(context, thread->registers);
     thread->fs_base = granite_arch_thread_pointer();
     thread->time_ns = granite_clock_ns(CLOCK_MONOTONIC);
-    if (__atomic_compare_exchange_n(&thread->state, &state, GRANITE_THREAD_PARKED, false, __ATOMIC_ACQ_REL,
-                                    __ATOMIC_ACQUIRE)) {
+    if (is_still_asked(thread, tid, sequence) && step_state(thread, GRANITE_THREAD_STORING, GRANITE_THREAD_PARKED))
         count_answer();
-    }
 }
 
 /// Async-signal-safe: futex(2). Sleeps until the capture with this sequence lets its threads go.
@@ -98,7 +110,7 @@ void granite_handle_park(int signal, siginfo_t *information, void *context) {
         int slot = lost ? no_slot : information->si_value.sival_int;
         if (slot < 0 || (uint32_t)slot >= slot_count() || granite_core.page->threads[slot].tid != me)
             slot = slot_of(me);
-        if (slot != no_slot) answer(slot, context);
+        if (slot != no_slot) answer(slot, me, sequence, context);
         stay_parked(sequence);
     }
     errno = saved_errno;
@@ -112,7 +124,7 @@ void granite_park_faulted(const ucontext_t *context) {
         uint32_t sequence = __atomic_load_n(&granite_core.parking, __ATOMIC_ACQUIRE);
         int slot = sequence ? slot_of(me) : no_slot;
         if (slot != no_slot) {
-            answer(slot, context);
+            answer(slot, me, sequence, context);
             stay_parked(sequence);
         } else {
             // The park signal is blocked in the fatal handler: our slot appears when the capturing thread has
@@ -174,11 +186,8 @@ static int ask_by_any_signal(uint32_t tid, int slot) {
 
 /// Async-signal-safe. A thread that cannot be asked counts as answered: nobody waits for it.
 static void refuse(uint32_t slot) {
-    uint32_t state = GRANITE_THREAD_SIGNALLED;
-    if (__atomic_compare_exchange_n(&granite_core.page->threads[slot].state, &state, GRANITE_THREAD_REFUSED, false,
-                                    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+    if (step_state(&granite_core.page->threads[slot], GRANITE_THREAD_SIGNALLED, GRANITE_THREAD_REFUSED))
         count_answer();
-    }
 }
 
 /// Async-signal-safe. Gives the thread a slot and asks it to park. `was_full`: the pass before found no slot for all,
