@@ -44,6 +44,7 @@ enum Cases {
         "fault-during-drop": { _ in ThreadBoundCases.faultDuringDrop() },
         "drop-after-profiler": { _ in ThreadBoundCases.dropAfterProfiler() },
         "drop-beside-profiler": { _ in ThreadBoundCases.dropBesideProfiler() },
+        "thread-bound-on-coroutine": { _ in ThreadBoundCases.createOnCoroutine() },
         "drop-storm": { _ in ThreadBoundCases.storm() },
         "requests": { _ in RequestCases.crashWhileServing() },
         "measure-notes": { _ in RequestCases.measureNotes() },

@@ -76,6 +76,12 @@ enum ThreadBoundCases {
         return granite_probe_has_profile_signal() == 1 ? 0 : 1
     }
 
+    /// A value is made on a stack that is not the thread's.
+    static func createOnCoroutine() -> Int32 {
+        granite_probe_on_foreign_stack { _ = ThreadBoundCases.createValue() }
+        return 0
+    }
+
     /// Forty drops in a row: ten are reported, the others counted.
     static func storm() -> Int32 {
         for _ in 0..<40 {

@@ -84,6 +84,12 @@ struct DropSiteTests {
         #expect(try run.page.capture().flags == [])
     }
 
+    /// The walk for the creation stack read whatever lies between a coroutine's stack and the thread's.
+    @Test func aValueCanBeMadeOnACoroutinesStack() async throws {
+        let run = try await ProbeRun.run("thread-bound-on-coroutine", collector: nil)
+        #expect(run.ending == .code(0))
+    }
+
     @Test func aStormIsCutToTheBurstAndTheRestIsCounted() async throws {
         let run = try await ProbeRun.run("drop-storm", collector: nil)
         #expect(run.ending == .code(0))

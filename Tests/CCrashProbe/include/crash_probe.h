@@ -59,6 +59,9 @@ int granite_probe_crash_in_fork(void);
 int granite_probe_crash_in_fork_with_handler(void);
 /// Runs `body` in a child of fork(2) that then ends with code 0; returns its wait status.
 int granite_probe_in_fork(void (*_Nonnull body)(void));
+/// Calls `body` on a stack of its own below this thread's, as a coroutine, whose oldest frame says that its caller is in
+/// memory between the two that may not be read.
+void granite_probe_on_foreign_stack(void (*_Nonnull body)(void));
 /// Opens a C++ library and runs its function `probe`: throws and catches. Returns the value it caught, or -1.
 int granite_probe_throw_in(const char *_Nonnull library);
 /// 1 if _Unwind_RaiseException, as a loaded library sees it, lies in libgcc_s.
