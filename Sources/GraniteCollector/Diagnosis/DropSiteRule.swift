@@ -11,13 +11,15 @@ enum DropSiteRule {
         switch facts.kind {
         case .dropSite:
             let owner = facts.dropSite?.ownerTid.map { thread(facts.dropSite?.ownerName ?? "", $0) }
-            var evidence = ["it was released on \(here)"]
+            // The words of ThreadBound, which uses one kind of capture for both mistakes.
+            let verb = message?.contains("is being used on another thread") == true ? "used" : "released"
+            var evidence = ["it was \(verb) on \(here)"]
             if let owner { evidence.append("it belongs to \(owner)") }
             if let message { evidence.append(message) }
             return Verdict(
                 .threadAffinity, .certain, evidence,
                 Wording.sentence(
-                    "\(subject ?? "A value") was released on \(here)" + (owner.map { ", but belongs to \($0)" } ?? "")))
+                    "\(subject ?? "A value") was \(verb) on \(here)" + (owner.map { ", but belongs to \($0)" } ?? "")))
         case .unraisable:
             let unsendable = message?.contains("is unsendable, but is being dropped on another thread") == true
             var evidence = ["sys.unraisablehook was called on \(here)"]
