@@ -54,6 +54,10 @@ struct EvidenceReader {
             evidence.errors.append("Not all of the worker's memory could be read: \(failure).")
             evidence.isIncomplete = true
         }
+        if live?.isExhausted == true {
+            evidence.errors.append("More of the worker's memory was asked for than is kept; only a part was read.")
+            evidence.isIncomplete = true
+        }
         clock.lap("collector memory")
         evidence.steps = clock.steps
         return evidence
@@ -71,6 +75,7 @@ struct EvidenceReader {
             let snapshot = try PythonStackReader(runtime: runtime.value, versionHex: status.pythonVersion).read(
                 from: memory)
             evidence.errors += snapshot.problems
+            evidence.isIncomplete = evidence.isIncomplete || snapshot.isExhausted
             return snapshot
         } catch {
             evidence.errors.append("Python frames are missing: \(error)")

@@ -7,8 +7,8 @@ import Glibc
 
 /// The memory of a worker whose handler serves it. Belongs to the thread of one job.
 package final class LiveMemory: RemoteMemory {
-    /// What is cached: 16 MiB.
-    static let maxPages = 4096
+    /// What is cached: all that the readers may ask for.
+    static let maxPages = RemotePages.maxPages
     static let pageBytes: UInt64 = 4096
     /// Answers that were not asked for, in a row.
     static let maxStrays = 256
@@ -20,6 +20,8 @@ package final class LiveMemory: RemoteMemory {
     private var pages: [UInt64: [UInt8]?] = [:]
     /// Round trips so far.
     package private(set) var roundTrips = 0
+    /// True once ``maxPages`` are cached and another was asked for.
+    package private(set) var isExhausted = false
     /// Why nothing more can be read; nil while the service is up.
     package private(set) var failure: String?
 
@@ -44,6 +46,7 @@ package final class LiveMemory: RemoteMemory {
             fetch(Array(batch))
             position += batch.count
         }
+        if position < missing.count, failure == nil { isExhausted = true }
         return ranges.map(cached)
     }
 
