@@ -89,6 +89,13 @@ import Testing
         #expect(verdict.reason == "strlen wrote to address 0x400100, which is read-only (/opt/app/extension.so).")
     }
 
+    /// The bits of a page fault's error code were read from other exceptions' too.
+    @Test func errorCodeOfAnotherTrapSaysNothingOfTheAccess() {
+        let verdict = Diagnostician.diagnose(Self.facts(code: 2, address: 0x400100, trap: 13, error: 7))
+        #expect(verdict.diagnosis.category == "invalid_address")
+        #expect(verdict.reason.hasPrefix("strlen touched address 0x400100"), "\(verdict.reason)")
+    }
+
     @Test func jumpIntoTheHeapIsExecutionOfData() {
         let verdict = Diagnostician.diagnose(Self.facts(code: 2, address: 0x20000010, error: 0x15, pc: 0x20000010))
         #expect(verdict.diagnosis.category == "execute_non_executable")

@@ -35,6 +35,7 @@ package struct CrashFacts: Sendable {
         self.pid = pid
     }
 
+    var access: MemoryAccess { Registers.access(trapNumber: trapNumber, errorCode: errorCode) }
     var programCounter: UInt64? {
         registers.count > Registers.programCounter ? registers[Registers.programCounter] : nil
     }
