@@ -2,6 +2,7 @@
 // takes the same from the page, as far as it goes.
 
 import CLinux
+import Glibc
 import GraniteCrashChannel
 import GraniteReport
 
@@ -41,7 +42,7 @@ struct EvidenceReader {
             evidence.images = ModuleIdentity.images(of: evidence.modules, memory: live, vdso: evidence.page.vdso)
             clock.lap("collector build-ids")
             evidence.asyncResumes = readAsyncChain(evidence.page, live)
-            if evidence.page.capture?.signalNumber == 6 {
+            if evidence.page.capture?.signalNumber == SIGABRT {
                 evidence.abortMessage = AbortMessage.read(
                     modules: evidence.modules, images: evidence.images, memory: live)
             }
