@@ -205,6 +205,6 @@ import Testing
         let reason = try #require(report.reason)
         #expect(reason.hasPrefix("the probe's list was used on thread \"CrashProbe\""), "\(reason)")
         #expect(!reason.contains("released"), "\(reason)")
-        #expect(report.diagnosis?.evidence?.contains { $0.contains("released") } != true)
+        #expect(report.diagnosis?.evidence.contains { $0.contains("released") } == false)
     }
 }
