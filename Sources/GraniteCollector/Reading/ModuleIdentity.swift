@@ -41,6 +41,6 @@ enum ModuleIdentity {
         } else if module.isDeleted {
             return nil
         }
-        return RegularFileDescriptor.open(module.path)
+        return RegularFile.open(module.path)
     }
 }
