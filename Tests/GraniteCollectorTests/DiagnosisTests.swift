@@ -168,6 +168,16 @@ import Testing
         #expect(verdict.reason.contains("python-2") && verdict.reason.contains("WSGIProtocol is unsendable"))
     }
 
+    @Test(arguments: [(true, false, true), (false, true, false), (nil, true, true), (nil, false, false)])
+    func garbageCollectionIsBelievedFromTheInterpreterThenFromItsFrames(
+        _ collecting: Bool?, _ hasFrame: Bool, _ isTold: Bool
+    ) {
+        var facts = CrashFacts(kind: .unraisable, pid: 1)
+        facts.isCollectingGarbage = collecting
+        facts.frames = hasFrame ? [Self.frame("gc_collect_main")] : []
+        #expect(Diagnostician.diagnose(facts).reason.contains("during garbage collection") == isTold)
+    }
+
     @Test func signalWithoutCaptureAtLevelOffSaysWhy() {
         var facts = CrashFacts(kind: .signal, pid: 1)
         facts.exit = ExitStatus(waitStatus: 11)
