@@ -19,6 +19,10 @@ package final class Collector {
     private let inbox: Inbox
     private var state = CollectorState()
     private var watchdog = JobWatchdog()
+    private let warmup: SymbolWarmup
+    /// When to begin with it, for which worker; nil before the first and once it has begun.
+    private var warmupDue: (deadline: UInt64, crashID: String)?
+    private var hasWarmedUp = false
     private var workers: [String: WatchedWorker] = [:]
     private var isControlOpen = true
     private var isStopped = false
@@ -39,6 +43,7 @@ package final class Collector {
         self.level = level
         self.log = log
         shared = CrashJob.Shared(store: store, channel: ControlChannel(socket: controlDescriptor))
+        warmup = SymbolWarmup(shared: shared)
         inbox = Inbox(wake: wake)
     }
 
@@ -51,9 +56,10 @@ package final class Collector {
         shared.channel.send(.ready)
         var closingDeadline = UInt64.max
         while !isStopped {
-            wait(until: min(closingDeadline, watchdog.deadline))
+            wait(until: min(closingDeadline, watchdog.deadline, warmupDue?.deadline ?? .max))
             takeJobNews()
             endIfOverdue()
+            warmUpIfDue()
             takeHellos()
             while isControlOpen, takeControlMessage() {}
             if !isControlOpen, closingDeadline == .max {
@@ -81,6 +87,21 @@ package final class Collector {
             "The collector ends: the report of \(crashID) was not done after \(JobWatchdog.limitNanoseconds / 1_000_000_000) s."
         )
         _exit(EX_SOFTWARE)
+    }
+
+    private func warmUpIfDue() {
+        let now = granite_monotonic_ns()
+        guard let due = warmupDue, due.deadline <= now else { return }
+        guard isControlOpen, let worker = workers[due.crashID] else {
+            warmupDue = nil
+            return
+        }
+        guard state.isIdle, (try? worker.page?.status())?.isReady == true else {
+            warmupDue?.deadline = now &+ SymbolWarmup.delayNanoseconds
+            return
+        }
+        warmupDue = nil
+        hasWarmedUp = warmup.start(pid: worker.watch.pid)
     }
 
     private func takeJobNews() {
@@ -125,6 +146,9 @@ package final class Collector {
                 workers[watch.crashID] = worker
             }
             perform(actions.filter { $0 != .forget(crashID: watch.crashID) })
+            if !hasWarmedUp, warmupDue == nil {
+                warmupDue = (granite_monotonic_ns() &+ SymbolWarmup.delayNanoseconds, watch.crashID)
+            }
         case .message(.exited(let exited), let descriptors):
             closeAll(descriptors)
             let page = workers[exited.crashID]?.pageState() ?? .empty
@@ -156,6 +180,8 @@ package final class Collector {
 
     private func start(_ job: CollectorState.Job) {
         guard let worker = workers[job.crashID] else { return }
+        warmup.stop()
+        hasWarmedUp = true  // what the job reads is as good
         let work = CrashJob(
             job: job, watch: worker.watch, page: worker.page, socket: worker.socket, process: worker.process,
             mailbox: worker.mailbox,

@@ -93,6 +93,9 @@ package struct CollectorState: Sendable {
 
     package init() {}
 
+    /// No job runs.
+    package var isIdle: Bool { activeJobs == 0 }
+
     package mutating func handle(_ event: Event) -> [Action] {
         switch event {
         case .watched(let watch, let page):
