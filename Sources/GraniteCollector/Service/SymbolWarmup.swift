@@ -1,8 +1,8 @@
 // Reads what the first crash of a program needs of its symbols before there is a crash: cold, libc, the interpreter and the server cost
 // most of the time to the first report. It gives way to any job.
 
-import GraniteSymbols
 import Glibc
+import GraniteSymbols
 import Synchronization
 
 /// Prepares the shared Symbolizer on a thread of its own. One per collector.
@@ -21,7 +21,7 @@ final class SymbolWarmup: Sendable {
     func start(pid: Int32) -> Bool {
         DetachedThread.start { [self] in
             // Linux keeps the niceness of each thread (setpriority(2), "C library/kernel differences").
-            setpriority(PRIO_PROCESS, 0, Self.niceness)
+            setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, Self.niceness)
             for image in Self.images(ofWorker: pid) {
                 guard !isStopped.load(ordering: .relaxed) else { return }
                 shared.symbolizer.withLock { symbolizer in
