@@ -159,7 +159,9 @@ struct Analyst {
         }
         func withSource(_ frame: Frame) -> Frame {
             var frame = frame
-            if symbolizer != nil, frame.kind == .python || frame.inApp == true, let file = frame.file, let line = frame.line {
+            if symbolizer != nil, frame.kind == .python || frame.inApp == true, let file = frame.file,
+                let line = frame.line
+            {
                 frame.source = sources.excerpt(of: file, around: line)
             }
             return frame

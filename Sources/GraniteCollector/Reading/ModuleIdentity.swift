@@ -25,8 +25,8 @@ enum ModuleIdentity {
                     path: module.path, start: module.start, end: module.end, bias: module.start, memory: vdso)
             }
             let inMemory = module.fileOffset == 0 ? head.flatMap { ELFImage(bytes: $0) } : nil
-            let bias =
-                (inMemory ?? (opensFiles ? ELFImage(path: module.path) : nil))?.bias(mappedAt: module.start, fileOffset: module.fileOffset)
+            let image = inMemory ?? (opensFiles ? ELFImage(path: module.path) : nil)
+            let bias = image?.bias(mappedAt: module.start, fileOffset: module.fileOffset)
             return ModuleImage(
                 path: module.path + (module.isDeleted ? " (deleted)" : ""), start: module.start, end: module.end,
                 bias: bias ?? module.start,

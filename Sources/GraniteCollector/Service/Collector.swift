@@ -180,8 +180,10 @@ package final class Collector {
 
     private func start(_ job: CollectorState.Job) {
         guard let worker = workers[job.crashID] else { return }
-        warmup.stop()
-        hasWarmedUp = true  // what the job reads is as good
+        if job.source != .exit {
+            warmup.stop()
+            hasWarmedUp = true  // what the job reads is as good
+        }
         let work = CrashJob(
             job: job, watch: worker.watch, page: worker.page, socket: worker.socket, process: worker.process,
             mailbox: worker.mailbox,

@@ -8,8 +8,8 @@ package enum MemoryAccess: Sendable {
     case unknown
 }
 
-/// System V psABI for x86-64, figure 3.36.
 #if arch(x86_64)
+/// System V psABI for x86-64, figure 3.36.
 package enum Registers {
     package static let names = [
         "rax", "rdx", "rcx", "rbx", "rsi", "rdi", "rbp", "rsp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
