@@ -23,6 +23,7 @@ struct alternate_stack {
     size_t mapping_size;
     void *(*start)(void *);
     void *argument;
+    size_t thread_stack_bytes;
     uint32_t destructor_rounds;
 };
 
@@ -74,9 +75,21 @@ int granite_alternate_stack_install(void) {
 /// The first function of every thread; it is in all their stacks. Call before any crash.
 static void *granite_run_thread(void *value) {
     struct alternate_stack *stack = value;
-    granite_frame_pointers_begin(__builtin_frame_address(0));
+    granite_frame_pointers_begin(__builtin_frame_address(0), stack->thread_stack_bytes);
     if (enter_stack(stack) == 0) pthread_setspecific(key, stack);
     return stack->start(stack->argument);
+}
+
+/// Call before any crash. The stack of a thread with these attributes. Its first frames lie a little below the stack's
+/// end, so it reaches a little below the stack as well: there the guard page is.
+static size_t stack_bytes_of(const pthread_attr_t *attributes) {
+    size_t size = 0;
+    if (attributes) return pthread_attr_getstacksize(attributes, &size) == 0 ? size : 0;
+    pthread_attr_t defaults;
+    if (pthread_getattr_default_np(&defaults) != 0) return 0;
+    pthread_attr_getstacksize(&defaults, &size);
+    pthread_attr_destroy(&defaults);
+    return size;
 }
 
 typedef int (*create_function)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
@@ -96,6 +109,7 @@ __attribute__((visibility("default"))) int pthread_create(pthread_t *thread, con
     if (!stack) return create(thread, attributes, start, argument);
     stack->start = start;
     stack->argument = argument;
+    stack->thread_stack_bytes = stack_bytes_of(attributes);
     int error = create(thread, attributes, granite_run_thread, stack);
     if (error != 0) munmap(stack->mapping, stack->mapping_size);
     return error;

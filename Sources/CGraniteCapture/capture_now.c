@@ -59,7 +59,8 @@ bool granite_capture_now(uint32_t kind, const char *subject, const char *message
         __atomic_compare_exchange_n(&granite_core.gate, &owner, me, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
     bool capturing = claimed && take_token(entered_ns);
     ucontext_t context;
-    if (capturing && getcontext(&context) == 0) {
+    capturing = capturing && getcontext(&context) == 0;
+    if (capturing) {
         granite_capture_begin(kind, me, &context, entered_ns);
         struct granite_capture *capture = &granite_core.page->capture;
         store_text(capture->subject, sizeof capture->subject, subject);

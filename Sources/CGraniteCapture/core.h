@@ -40,8 +40,7 @@ struct granite_core {
     uint32_t parking;   ///< futex: sequence of the capture that holds its threads, 0 = threads may go
     uint32_t parked;    ///< futex: threads that stored their registers
     uint32_t expected;  ///< threads that were asked to
-    bool profile_handler_installed;
-    struct sigaction previous_profile_action;
+    struct sigaction previous_profile_action;  ///< what SIGPROF did before a capture needed it
 
     int first_signal;  ///< the signal that the process shall die of; 0 on the drop-site road
     siginfo_t first_information;
@@ -82,6 +81,8 @@ void granite_handle_park(int signal, siginfo_t *information, void *context);
 void granite_park_all(void);
 /// Async-signal-safe. Lets the parked threads go: the drop-site road.
 void granite_park_release(void);
+/// Async-signal-safe. Gives SIGPROF back to the program, if a capture took it and the action is none that kills.
+void granite_park_return_profile_signal(bool in_child);
 /// Async-signal-safe. For a thread that faults while another one captures: stores its registers for that capture,
 /// waits. Returns when that capture let its threads go.
 void granite_park_faulted(const ucontext_t *context);

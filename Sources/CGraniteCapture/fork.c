@@ -9,17 +9,32 @@
 
 #include "core.h"
 
+/// Async-signal-safe: sigaction. A handler that came after ours (faulthandler) is the child's own business.
+static void reset_if_ours(int signal) {
+    struct sigaction action;
+    if (sigaction(signal, NULL, &action) != 0) return;
+    if (!(action.sa_flags & SA_SIGINFO) || action.sa_sigaction != granite_handle_fatal) return;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = SIG_DFL;
+    sigaction(signal, &action, NULL);
+}
+
+/// Async-signal-safe: sigaction.
+static void leave_signals(void) {
+    granite_core.installed = false;
+    for (int i = 0; i < granite_fatal_signal_count; i++) reset_if_ours(granite_fatal_signals[i]);
+    granite_park_return_profile_signal(true);
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = SIG_IGN;  // a late park signal must not kill it
+    sigaction(granite_core.park_signal, &action, NULL);
+}
+
 /// Async-signal-safe, as all in a child of a threaded process must be (fork(2)): sigaction, mmap, close.
 static void leave_in_child(void) {
     granite_thread_id_forget();
-    if (!granite_core.installed) return;
-    granite_core.installed = false;
-    struct sigaction action;
-    memset(&action, 0, sizeof action);
-    action.sa_handler = SIG_DFL;
-    for (int i = 0; i < granite_fatal_signal_count; i++) sigaction(granite_fatal_signals[i], &action, NULL);
-    action.sa_handler = SIG_IGN;  // a late park signal must not kill it
-    sigaction(granite_core.park_signal, &action, NULL);
+    if (!granite_core.page) return;
+    if (granite_core.installed) leave_signals();
     // Memory of its own in the page's place: those who keep the pointer store into nothing.
     mmap(granite_core.page, sizeof *granite_core.page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
          -1, 0);

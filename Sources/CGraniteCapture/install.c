@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -87,6 +88,13 @@ static void close_on_exec(int fd) {
     if (fd >= 0) fcntl(fd, F_SETFD, FD_CLOEXEC);
 }
 
+/// Call before any crash. The kernel maps nothing else within the limit of the first thread's stack (mmap_base).
+static size_t first_stack_bytes(void) {
+    enum { most = 1 << 30 };
+    struct rlimit limit;
+    return getrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur < most ? (size_t)limit.rlim_cur : most;
+}
+
 /// Call before any crash.
 int granite_capture_install(const struct granite_capture_options *options) {
     if (granite_core.page) return EALREADY;
@@ -108,15 +116,15 @@ int granite_capture_install(const struct granite_capture_options *options) {
     granite_core.page->pid = (uint32_t)granite_core.pid;
     granite_core.page->level = options->level;
     granite_core.page->started_ns = granite_clock_ns(CLOCK_REALTIME);
-    if (options->level == GRANITE_LEVEL_OFF) return 0;
+    error = granite_fork_watch();  // the page is written at every level
+    if (error != 0 || options->level == GRANITE_LEVEL_OFF) return error;
 
     granite_core.park_signal = SIGRTMAX - 3;
     granite_core.spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    granite_frame_pointers_begin(__libc_stack_end);
+    granite_frame_pointers_begin(__libc_stack_end, first_stack_bytes());
     granite_walk_load();
     granite_capture_refresh_modules();
     error = granite_alternate_stack_install();
-    if (error == 0) error = granite_fork_watch();
     if (error != 0) return error;
     granite_core.installed = true;
     return install_handlers();

@@ -55,15 +55,18 @@ void granite_mappings_read(void) {
     vdso_index = -1;
     int file = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
     if (file < 0) return;
+    bool keeps_text = true;  // a gap in it would join halves of two lines
     size_t kept = 0;  // bytes of an unfinished line at the buffer's start
     for (;;) {
         ssize_t size = read(file, buffer + kept, buffer_size - kept);
         if (size <= 0) break;
-        if (capture->maps_length + (uint64_t)size <= GRANITE_MAPS_CAPACITY) {
+        if (keeps_text && capture->maps_length + (uint64_t)size > GRANITE_MAPS_CAPACITY) keeps_text = false;
+        if (keeps_text) {
             size_t copied = 0;
             uint64_t offset = granite_snapshot_append(buffer + kept, (size_t)size, &copied);
             if (capture->maps_length == 0) capture->maps_offset = offset;
             capture->maps_length += copied;
+            if (copied < (size_t)size) keeps_text = false;
         }
         const char *line = buffer;
         const char *end = buffer + kept + size;

@@ -41,18 +41,30 @@ static void count_answer(void) {
         granite_futex_rouse(&granite_core.parked, 1);
 }
 
+/// Async-signal-safe. One step of a thread's state, unless somebody else took it.
+static bool step_state(struct granite_thread *thread, uint32_t from, uint32_t to) {
+    return __atomic_compare_exchange_n(&thread->state, &from, to, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}
+
+/// Async-signal-safe. Whether the slot is still this thread's, in the capture that it answers. A signal may be
+/// delivered so late that another capture has given the slot to another thread.
+static bool is_still_asked(const struct granite_thread *thread, uint32_t tid, uint32_t sequence) {
+    return __atomic_load_n(&granite_core.parking, __ATOMIC_ACQUIRE) == sequence && thread->tid == tid;
+}
+
 /// Async-signal-safe. Stores the registers of the calling thread in its slot, once.
-static void answer(int slot, const ucontext_t *context) {
+static void answer(int slot, uint32_t tid, uint32_t sequence, const ucontext_t *context) {
     struct granite_thread *thread = &granite_core.page->threads[slot];
-    uint32_t state = GRANITE_THREAD_SIGNALLED;
-    if (__atomic_load_n(&thread->state, __ATOMIC_ACQUIRE) != state) return;
+    if (!step_state(thread, GRANITE_THREAD_SIGNALLED, GRANITE_THREAD_STORING)) return;
+    if (!is_still_asked(thread, tid, sequence)) {
+        step_state(thread, GRANITE_THREAD_STORING, GRANITE_THREAD_SIGNALLED);
+        return;
+    }
     granite_arch_store_registers(context, thread->registers);
     thread->fs_base = granite_arch_thread_pointer();
     thread->time_ns = granite_clock_ns(CLOCK_MONOTONIC);
-    if (__atomic_compare_exchange_n(&thread->state, &state, GRANITE_THREAD_PARKED, false, __ATOMIC_ACQ_REL,
-                                    __ATOMIC_ACQUIRE)) {
+    if (is_still_asked(thread, tid, sequence) && step_state(thread, GRANITE_THREAD_STORING, GRANITE_THREAD_PARKED))
         count_answer();
-    }
 }
 
 /// Async-signal-safe: futex(2). Sleeps until the capture with this sequence lets its threads go.
@@ -98,7 +110,7 @@ void granite_handle_park(int signal, siginfo_t *information, void *context) {
         int slot = lost ? no_slot : information->si_value.sival_int;
         if (slot < 0 || (uint32_t)slot >= slot_count() || granite_core.page->threads[slot].tid != me)
             slot = slot_of(me);
-        if (slot != no_slot) answer(slot, context);
+        if (slot != no_slot) answer(slot, me, sequence, context);
         stay_parked(sequence);
     }
     errno = saved_errno;
@@ -112,7 +124,7 @@ void granite_park_faulted(const ucontext_t *context) {
         uint32_t sequence = __atomic_load_n(&granite_core.parking, __ATOMIC_ACQUIRE);
         int slot = sequence ? slot_of(me) : no_slot;
         if (slot != no_slot) {
-            answer(slot, context);
+            answer(slot, me, sequence, context);
             stay_parked(sequence);
         } else {
             // The park signal is blocked in the fatal handler: our slot appears when the capturing thread has
@@ -122,16 +134,33 @@ void granite_park_faulted(const ucontext_t *context) {
     }
 }
 
-/// Async-signal-safe: sigaction. The handler stays installed: a thread may have the signal pending for long.
+/// Async-signal-safe.
+static bool is_ours(const struct sigaction *action) {
+    return action->sa_flags & SA_SIGINFO && action->sa_sigaction == granite_handle_park;
+}
+
+/// Async-signal-safe: sigaction. In each capture anew: the program may have set an action of its own since the last.
 static void install_profile_handler(void) {
-    if (granite_core.profile_handler_installed) return;
+    struct sigaction current;
+    if (sigaction(SIGPROF, NULL, &current) != 0 || is_ours(&current)) return;
+    granite_core.previous_profile_action = current;
     struct sigaction action;
     memset(&action, 0, sizeof action);
     action.sa_sigaction = granite_handle_park;
     action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
     granite_fill_handler_mask(&action.sa_mask);
-    sigaction(SIGPROF, &action, &granite_core.previous_profile_action);
-    granite_core.profile_handler_installed = true;
+    sigaction(SIGPROF, &action, NULL);
+}
+
+/// Async-signal-safe: sigaction.
+void granite_park_return_profile_signal(bool in_child) {
+    struct sigaction current;
+    const struct sigaction *previous = &granite_core.previous_profile_action;
+    if (sigaction(SIGPROF, NULL, &current) != 0 || !is_ours(&current)) return;
+    // A thread may have our signal pending for long, and the default action of SIGPROF kills (signal(7)). A child of
+    // fork(2) starts with none pending.
+    bool kills = !(previous->sa_flags & SA_SIGINFO) && previous->sa_handler == SIG_DFL;
+    if (!kills || in_child) sigaction(SIGPROF, previous, NULL);
 }
 
 /// Async-signal-safe: rt_tgsigqueueinfo(2). Returns 0 or an errno value.
@@ -157,21 +186,19 @@ static int ask_by_any_signal(uint32_t tid, int slot) {
 
 /// Async-signal-safe. A thread that cannot be asked counts as answered: nobody waits for it.
 static void refuse(uint32_t slot) {
-    uint32_t state = GRANITE_THREAD_SIGNALLED;
-    if (__atomic_compare_exchange_n(&granite_core.page->threads[slot].state, &state, GRANITE_THREAD_REFUSED, false,
-                                    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+    if (step_state(&granite_core.page->threads[slot], GRANITE_THREAD_SIGNALLED, GRANITE_THREAD_REFUSED))
         count_answer();
-    }
 }
 
-/// Async-signal-safe. Gives the thread a slot and asks it to park.
-static void add_thread(uint32_t tid) {
+/// Async-signal-safe. Gives the thread a slot and asks it to park. `was_full`: the pass before found no slot for all,
+/// and has asked those without one.
+static void add_thread(uint32_t tid, bool was_full) {
     struct granite_capture *capture = &granite_core.page->capture;
     uint32_t slot = capture->thread_count;
     if (slot >= GRANITE_MAX_THREADS) {
         // It still must not run on: it parks without a slot and nobody waits for it.
-        if (!(capture->flags & GRANITE_CAPTURE_THREADS_TRUNCATED)) capture->flags |= GRANITE_CAPTURE_THREADS_TRUNCATED;
-        ask_by_any_signal(tid, no_slot);
+        capture->flags |= GRANITE_CAPTURE_THREADS_TRUNCATED;
+        if (!was_full) ask_by_any_signal(tid, no_slot);
         return;
     }
     struct granite_thread *thread = &granite_core.page->threads[slot];
@@ -194,6 +221,7 @@ static uint32_t thread_id_of(const char *name) {
 static uint32_t ask_new_threads(int tasks) {
     static char entries[32768];
     uint32_t before = slot_count();
+    bool was_full = granite_core.page->capture.flags & GRANITE_CAPTURE_THREADS_TRUNCATED;
     if (lseek(tasks, 0, SEEK_SET) < 0) return 0;
     long filled;
     while ((filled = syscall(SYS_getdents64, tasks, entries, sizeof entries)) > 0) {
@@ -201,7 +229,7 @@ static uint32_t ask_new_threads(int tasks) {
             const struct directory_entry *entry = (const void *)(entries + position);
             position += entry->length;
             uint32_t tid = thread_id_of(entry->name);
-            if (tid != 0 && slot_of(tid) == no_slot) add_thread(tid);
+            if (tid != 0 && slot_of(tid) == no_slot) add_thread(tid, was_full);
         }
     }
     return slot_count() - before;
@@ -300,8 +328,9 @@ void granite_park_all(void) {
     }
 }
 
-/// Async-signal-safe: an atomic store, futex(2).
+/// Async-signal-safe: an atomic store, futex(2), sigaction.
 void granite_park_release(void) {
     __atomic_store_n(&granite_core.parking, 0, __ATOMIC_RELEASE);
     granite_futex_rouse(&granite_core.parking, INT32_MAX);
+    granite_park_return_profile_signal(false);
 }

@@ -20,12 +20,18 @@ package enum SupervisorMessage: Codable, Sendable, Equatable {
         package var pid: Int32
         /// True if this collector replaces one that died: what it makes of a capture in progress is marked incomplete.
         package var afterCollectorRestart: Bool
-        package init(crashID: String, slot: Int, generation: Int, pid: Int32, afterCollectorRestart: Bool) {
+        /// How many new collectors were handed this worker's death, this one included, because the one before ended without a report; 0
+        /// while it lives. From 2 on the collector reports what the page says and opens no file: the crash may be what ended the others.
+        package var replays: Int
+        package init(
+            crashID: String, slot: Int, generation: Int, pid: Int32, afterCollectorRestart: Bool, replays: Int = 0
+        ) {
             self.crashID = crashID
             self.slot = slot
             self.generation = generation
             self.pid = pid
             self.afterCollectorRestart = afterCollectorRestart
+            self.replays = replays
         }
     }
 

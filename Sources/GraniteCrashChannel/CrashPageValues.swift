@@ -149,7 +149,7 @@ extension CrashPage {
 
     /// `enum granite_thread_state`.
     package enum ThreadState: UInt32, Sendable {
-        case unused, signalled, parked, crashed, refused
+        case unused, signalled, parked, crashed, refused, storing
         /// Whether registers and thread pointer are valid.
         package var hasRegisters: Bool { self == .parked || self == .crashed }
     }

@@ -34,8 +34,11 @@ final class ModuleSymbols {
     private lazy var debugFile: ObjectFile? = {
         if let mapped, mapped.hasDebugInformation { return mapped }
         guard otherwise != .none else { return nil }
-        return buildID.flatMap { finder.file(buildID: $0) } ?? mapped.flatMap { finder.file(linkedFrom: $0) }
+        let file = buildID.flatMap { finder.file(buildID: $0) } ?? mapped.flatMap { finder.file(linkedFrom: $0) }
+        debugFileBytes = file?.mappedBytes ?? 0
+        return file
     }()
+    private var debugFileBytes: Int64 = 0
 
     private lazy var debug: DebugInformation? = {
         guard let file = debugFile, file === mapped || opensDebugFiles else { return nil }
@@ -50,6 +53,9 @@ final class ModuleSymbols {
         let split = SymbolTable(file)
         return split.isEmpty ? own : split
     }()
+
+    /// Address space that its files take, as far as they are open.
+    var mappedBytes: Int64 { (mapped?.mappedBytes ?? 0) + debugFileBytes }
 
     var status: Status { debugFile?.hasDebugInformation == true ? .found : otherwise }
 

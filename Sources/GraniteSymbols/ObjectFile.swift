@@ -49,6 +49,9 @@ final class ObjectFile {
         self.buildID = Self.buildID(of: elf)
     }
 
+    /// Address space that it takes.
+    var mappedBytes: Int64 { file?.size ?? Int64(memory?.count ?? 0) }
+
     deinit {
         elf_end(elf)
         memory?.deallocate()

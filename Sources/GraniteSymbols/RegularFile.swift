@@ -1,9 +1,10 @@
-// Defines a file opened for reading symbols: by path, never blocking, never a device.
+// Defines a file opened by a name that comes from a foreign process or a foreign file: only a regular one, and never waiting for the
+// other end of a FIFO. Whoever reads symbols, sources or /proc opens by it.
 
 import Glibc
 
 /// An open regular file; closed when the last reference goes.
-final class RegularFile {
+package final class RegularFile {
     let path: String
     let descriptor: Int32
     /// Bytes, when it was opened.
@@ -11,9 +12,43 @@ final class RegularFile {
     /// Changes when the path gets other content: device, inode, size and modification time.
     let identity: FileIdentity
 
-    init(path: String) throws(SymbolsError) {
+    convenience init(path: String) throws(SymbolsError) {
+        let (descriptor, status) = try Self.openChecked(path)
+        self.init(path: path, descriptor: descriptor, status: status)
+    }
+
+    private init(path: String, descriptor: Int32, status: stat) {
+        self.path = path
+        self.descriptor = descriptor
+        self.size = Int64(status.st_size)
+        self.identity = FileIdentity(status)
+    }
+
+    deinit { close(descriptor) }
+
+    /// A descriptor that the caller must close, or nil.
+    package static func open(_ path: String) -> Int32? { try? openChecked(path).descriptor }
+
+    /// The first `limit` bytes, as far as they can be read; nil if the file cannot be opened. Files of /proc have no size, so it reads
+    /// to the end.
+    package static func contents(_ path: String, limit: Int) -> [UInt8]? {
+        guard let descriptor = open(path) else { return nil }
+        defer { close(descriptor) }
+        var bytes: [UInt8] = []
+        var chunk = [UInt8](repeating: 0, count: 64 << 10)
+        while bytes.count < limit {
+            let wanted = min(chunk.count, limit - bytes.count)
+            let count = chunk.withUnsafeMutableBytes { Glibc.read(descriptor, $0.baseAddress, wanted) }
+            if count < 0 && errno == EINTR { continue }
+            guard count > 0 else { break }
+            bytes += chunk[..<count]
+        }
+        return bytes
+    }
+
+    private static func openChecked(_ path: String) throws(SymbolsError) -> (descriptor: Int32, status: stat) {
         // O_NONBLOCK: open(2) of a pipe without a writer would wait for one.
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
+        let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
         guard descriptor >= 0 else { throw SymbolsError(code: .cannotOpen, errno: errno, path: path) }
         var status = stat()
         guard fstat(descriptor, &status) == 0 else {
@@ -25,13 +60,8 @@ final class RegularFile {
             close(descriptor)
             throw SymbolsError(code: .notRegularFile, path: path)
         }
-        self.path = path
-        self.descriptor = descriptor
-        self.size = Int64(status.st_size)
-        self.identity = FileIdentity(status)
+        return (descriptor, status)
     }
-
-    deinit { close(descriptor) }
 
     /// At most `count` bytes from `offset`; fewer at the file's end or on an error.
     func read(at offset: UInt64, count: UInt64) -> [UInt8] {

@@ -17,16 +17,20 @@ package final class Symbolizer {
         package var maxFileBytes: Int64
         /// Objects kept open; each may hold two files.
         package var maxModules: Int
+        /// Address space of the objects kept open. With one file of `maxFileBytes` more it must fit into what the process may map.
+        package var maxMappedBytes: Int64
 
         package init(
             symbolStores: [String] = Options.defaultStores, systemDirectories: [String] = ["/usr/lib/debug"],
-            opensSeparateDebugFiles: Bool = true, maxFileBytes: Int64 = 8 << 30, maxModules: Int = 192
+            opensSeparateDebugFiles: Bool = true, maxFileBytes: Int64 = 2 << 30, maxModules: Int = 192,
+            maxMappedBytes: Int64 = 3 << 29
         ) {
             self.symbolStores = symbolStores
             self.systemDirectories = systemDirectories
             self.opensSeparateDebugFiles = opensSeparateDebugFiles
             self.maxFileBytes = maxFileBytes
             self.maxModules = max(1, maxModules)
+            self.maxMappedBytes = maxMappedBytes
         }
 
         /// `GRANITE_SYMBOLS` (folders, separated by colons), then `symbols` in the working directory.
@@ -43,6 +47,9 @@ package final class Symbolizer {
     private let finder: DebugFileFinder
     private var modules: [ModuleKey: (symbols: ModuleSymbols, lastUse: UInt64)] = [:]
     private var uses: UInt64 = 0
+
+    /// Objects that are open.
+    package var openModules: Int { modules.count }
 
     private static let maxProblems = 64
 
@@ -86,11 +93,19 @@ package final class Symbolizer {
             return known.symbols
         }
         let opened = open(module)
-        if modules.count >= options.maxModules, let oldest = modules.min(by: { $0.value.lastUse < $1.value.lastUse }) {
-            modules[oldest.key] = nil
-        }
+        makeRoom(for: opened)
         modules[key] = (opened, uses)
         return opened
+    }
+
+    private func makeRoom(for opened: ModuleSymbols) {
+        var bytes = modules.values.reduce(opened.mappedBytes) { $0 + $1.symbols.mappedBytes }
+        while modules.count >= options.maxModules || bytes > options.maxMappedBytes,
+            let oldest = modules.min(by: { $0.value.lastUse < $1.value.lastUse })
+        {
+            bytes -= oldest.value.symbols.mappedBytes
+            modules[oldest.key] = nil
+        }
     }
 
     private func open(_ module: ModuleImage) -> ModuleSymbols {

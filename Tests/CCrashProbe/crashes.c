@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include "crash_probe.h"
@@ -121,4 +122,52 @@ KEPT int granite_probe_crash_in_fork(void) {
     int status = 0;
     if (child < 0 || waitpid(child, &status, 0) != child) return -1;
     return status;
+}
+
+static void end_with_9(int signal) { _exit(signal == SIGSEGV ? 9 : 1); }
+
+KEPT int granite_probe_crash_in_fork_with_handler(void) {
+    signal(SIGSEGV, end_with_9);
+    return granite_probe_crash_in_fork();
+}
+
+KEPT int granite_probe_in_fork(void (*body)(void)) {
+    pid_t child = fork();
+    if (child == 0) {
+        body();
+        _exit(0);
+    }
+    int status = 0;
+    if (child < 0 || waitpid(child, &status, 0) != child) return -1;
+    return status;
+}
+
+static void (*foreign_body)(void);
+static char *foreign_gap;
+
+static KEPT void start_on_foreign_stack(void) {
+    // The word at the frame pointer is the caller's (psABI 3.2.2, AAPCS64 6.4.6).
+    void **frame = __builtin_frame_address(0);
+    void *caller = frame[0];
+    frame[0] = foreign_gap;
+    foreign_body();
+    frame[0] = caller;
+    STAY;
+}
+
+KEPT void granite_probe_on_foreign_stack(void (*body)(void)) {
+    enum { size = 256 << 10 };
+    // The upper half may not be read, and lies below the stack of the first thread as all mappings do.
+    char *stack = mmap(NULL, 2 * size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (stack == MAP_FAILED || mprotect(stack + size, size, PROT_NONE) != 0) _exit(70);
+    foreign_gap = stack + size + 4096;
+    foreign_body = body;
+    ucontext_t here;
+    ucontext_t there;
+    getcontext(&there);
+    there.uc_stack.ss_sp = stack;
+    there.uc_stack.ss_size = size;
+    there.uc_link = &here;
+    makecontext(&there, start_on_foreign_stack, 0);
+    swapcontext(&here, &there);
 }

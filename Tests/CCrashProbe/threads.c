@@ -102,6 +102,17 @@ int granite_probe_deaf_thread(int open) {
     return 0;
 }
 
+static void take_sample(int signal) { (void)signal; }
+
+void granite_probe_default_profile_signal(void) { signal(SIGPROF, SIG_DFL); }
+
+void granite_probe_take_profile_signal(void) { signal(SIGPROF, take_sample); }
+
+int granite_probe_has_profile_signal(void) {
+    struct sigaction action;
+    return sigaction(SIGPROF, NULL, &action) == 0 && action.sa_handler == take_sample;
+}
+
 static int stay_in_callback(struct dl_phdr_info *information, size_t size, void *data) {
     (void)information;
     (void)size;

@@ -56,6 +56,32 @@ enum ThreadBoundCases {
         while true { pause() }
     }
 
+    /// Two captures that need SIGPROF for a thread; between them the program resets it.
+    static func dropAfterProfiler() -> Int32 {
+        guard granite_probe_deaf_thread(SIGPROF) == 0 else { return 70 }
+        for _ in 0..<2 {
+            let smuggled = Smuggled(createValue())
+            onThread { releaseElsewhere(smuggled) }
+            granite_probe_default_profile_signal()
+        }
+        return 0
+    }
+
+    /// A capture that needs SIGPROF, which the program uses itself.
+    static func dropBesideProfiler() -> Int32 {
+        granite_probe_take_profile_signal()
+        guard granite_probe_deaf_thread(SIGPROF) == 0 else { return 70 }
+        let smuggled = Smuggled(createValue())
+        onThread { releaseElsewhere(smuggled) }
+        return granite_probe_has_profile_signal() == 1 ? 0 : 1
+    }
+
+    /// A value is made on a stack that is not the thread's.
+    static func createOnCoroutine() -> Int32 {
+        granite_probe_on_foreign_stack { _ = ThreadBoundCases.createValue() }
+        return 0
+    }
+
     /// Forty drops in a row: ten are reported, the others counted.
     static func storm() -> Int32 {
         for _ in 0..<40 {

@@ -68,6 +68,28 @@ struct DropSiteTests {
         #expect(capture.message.hasSuffix("but is being used on another thread"))
     }
 
+    /// The handler for SIGPROF was installed once and never looked at again: the second capture's signal killed the process.
+    @Test func aProgramThatResetsSIGPROFBetweenTwoCapturesLives() async throws {
+        let run = try await ProbeRun.run("drop-after-profiler", parkDeadline: .seconds(4))
+        #expect(run.ending == .code(0))
+        let capture = try run.page.capture()
+        #expect(capture.sequence == 2)
+        #expect(capture.flags == [])
+        #expect(try run.page.threads().count { $0.state == .parked } == 2)
+    }
+
+    @Test func aProfilersHandlerIsBackAfterACapture() async throws {
+        let run = try await ProbeRun.run("drop-beside-profiler", parkDeadline: .seconds(4))
+        #expect(run.ending == .code(0))
+        #expect(try run.page.capture().flags == [])
+    }
+
+    /// The walk for the creation stack read whatever lies between a coroutine's stack and the thread's.
+    @Test func aValueCanBeMadeOnACoroutinesStack() async throws {
+        let run = try await ProbeRun.run("thread-bound-on-coroutine", collector: nil)
+        #expect(run.ending == .code(0))
+    }
+
     @Test func aStormIsCutToTheBurstAndTheRestIsCounted() async throws {
         let run = try await ProbeRun.run("drop-storm", collector: nil)
         #expect(run.ending == .code(0))

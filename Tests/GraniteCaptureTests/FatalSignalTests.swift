@@ -148,6 +148,19 @@ struct FatalSignalTests {
         #expect(run.hellos.isEmpty)
     }
 
+    /// At level off nothing watched fork(2): the child wrote into the worker's page.
+    @Test(arguments: ["off", "full"]) func aForkedChildsBreadcrumbsAreNotTheWorkers(_ level: String) async throws {
+        let run = try await ProbeRun.run("fork-breadcrumb", level: level, collector: nil)
+        #expect(run.ending == .code(0))
+        #expect(try run.page.breadcrumbs().map(\.message) == ["about to run fork-breadcrumb"])
+    }
+
+    /// faulthandler.enable() after us, then multiprocessing: the child lost a handler that was not ours.
+    @Test func aForkedChildKeepsTheHandlerThatCameAfterOurs() async throws {
+        let run = try await ProbeRun.run("fork-crash-handled")
+        #expect(run.ending == .code(0), "the child ended by its own handler")
+    }
+
     @Test func theRequestBeingServedOutlivesTheWorker() async throws {
         let run = try await ProbeRun.run("requests", collector: nil)
         let requests = try run.page.requests()

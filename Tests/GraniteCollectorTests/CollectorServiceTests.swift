@@ -9,6 +9,8 @@ import GraniteStore
 import TestSupport
 import Testing
 
+@testable import GraniteCollector
+
 @Suite(.timeLimit(.minutes(3))) struct CollectorServiceTests {
     /// The hello that the collector which "died" had taken.
     private static func takeHello(_ worker: FakeSupervisor.Worker) throws {
@@ -59,6 +61,31 @@ import Testing
         #expect(!summary.complete)
     }
 
+    /// The crash may be what ended the collectors before: no file is opened for it a third time.
+    @Test func crashThatEndedTwoCollectorsIsReportedFromThePageWithoutNames() async throws {
+        let report = try await FakeSupervisor.onThread {
+            let supervisor = try FakeSupervisor()
+            let worker = try supervisor.spawnWorker("threads-3", serveDeadlineMilliseconds: 1)
+            defer { supervisor.release(worker) }
+            let process = granite_pidfd_open(worker.pid)
+            defer { close(process) }
+            var dead = pollfd(fd: process, events: Int16(POLLIN), revents: 0)
+            _ = poll(&dead, 1, 30_000)
+            try supervisor.watch(worker, afterRestart: true, replays: 2)
+            try supervisor.reap(worker)
+            return try supervisor.receiveReport().report
+        }
+        #expect(report.signal?.name == "SIGSEGV")
+        #expect(report.threads?.count == 4)
+        let frames = try #require(report.threads?.first?.frames)
+        #expect(frames.count > 3)
+        #expect(frames.allSatisfy { $0.symbol == nil })
+        #expect(frames.first?.module?.hasSuffix("CrashProbe") == true)
+        #expect(
+            report.capture?.errors?.contains(
+                "Names are missing: collectors before this one ended without this crash's report.") == true)
+    }
+
     @Test func everyOfAHundredThreadsHasTheFramesThatEuStackSees() async throws {
         let (report, seen) = try await FakeSupervisor.onThread {
             let supervisor = try FakeSupervisor()
@@ -96,6 +123,37 @@ import Testing
         #expect(reason.contains("crashes"))
         #expect(summary?.reason == "granite_probe_null_read read address 0x0: a null pointer.")
         #expect(summary?.report == nil)
+    }
+
+    /// A job that got no thread was dropped: the worker stood until its deadline, and nobody heard why there was no report.
+    @Test func jobThatIsGivenUpLetsTheWorkerGoAndIsTold() async throws {
+        let (operation, message, id) = try await FakeSupervisor.onThread {
+            let memory = try FakeSupervisor.socketPair()
+            let control = try FakeSupervisor.socketPair()
+            defer { for end in [memory.0, memory.1, control.0, control.1] { close(end) } }
+            let directory = try TemporaryDirectory()
+            let watch = SupervisorMessage.Watch(
+                crashID: ULID.make(), slot: 1, generation: 1, pid: getpid(), afterCollectorRestart: false)
+            let work = CrashJob(
+                job: .init(crashID: watch.crashID, source: .live, isFatal: true, isResumed: false), watch: watch,
+                page: nil, socket: memory.0, process: ProcessFacts(), mailbox: EndingMailbox(), level: 2,
+                shared: .init(
+                    store: ReportStore(directory: CrashDirectory(path: directory.file("crashes").path)),
+                    channel: ControlChannel(socket: control.0)))
+            work.giveUp("No thread.")
+            var request = granite_memory_request()
+            _ = recv(memory.1, &request, MemoryLayout<granite_memory_request>.size, Int32(MSG_DONTWAIT))
+            var bytes = [UInt8](repeating: 0, count: 65536)
+            let count = recv(control.1, &bytes, bytes.count, Int32(MSG_DONTWAIT))
+            let message = try JSONDecoder().decode(CollectorMessage.self, from: Data(bytes[..<max(0, count)]))
+            return (request.operation, message, watch.crashID)
+        }
+        #expect(operation == GRANITE_MEMORY_DONE.rawValue)
+        guard case .failed(id, "No thread.", let summary) = message else {
+            Issue.record("expected a failure, not \(message)")
+            return
+        }
+        #expect(summary?.id == id)
     }
 
     @Test func closedControlSocketEndsTheCollectorWithCode0AfterItsJobs() async throws {

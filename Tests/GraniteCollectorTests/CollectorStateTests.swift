@@ -31,8 +31,8 @@ import Testing
     @Test func helloStartsOneJobAndTheExitGoesToIt() {
         var state = CollectorState()
         #expect(state.handle(.watched(Self.watch(), .empty)) == [])
-        #expect(state.handle(.spoke(crashID: "A", Self.fatal)) == [Self.job(.live)])
-        #expect(state.handle(.spoke(crashID: "A", Self.fatal)) == [])
+        #expect(state.handle(.spoke(crashID: "A", capture: 1, Self.fatal)) == [Self.job(.live)])
+        #expect(state.handle(.spoke(crashID: "A", capture: 1, Self.fatal)) == [])
         #expect(state.handle(.exited(Self.exited(), Self.fatal)) == [.post(.exited(Self.exited()))])
         #expect(state.handle(.jobEnded(crashID: "A")) == [.forget(crashID: "A")])
     }
@@ -55,16 +55,16 @@ import Testing
     @Test func crashAfterADropSiteIsAnotherJob() {
         var state = CollectorState()
         _ = state.handle(.watched(Self.watch(), .empty))
-        #expect(state.handle(.spoke(crashID: "A", Self.passing)) == [Self.job(.live, fatal: false)])
+        #expect(state.handle(.spoke(crashID: "A", capture: 1, Self.passing)) == [Self.job(.live, fatal: false)])
         #expect(state.handle(.jobEnded(crashID: "A")) == [])
         let crash = Page(kind: .fatal, progress: .underWay, sequence: 2)
-        #expect(state.handle(.spoke(crashID: "A", crash)) == [Self.job(.live)])
+        #expect(state.handle(.spoke(crashID: "A", capture: 2, crash)) == [Self.job(.live)])
     }
 
     @Test func exitAfterADropSiteIsNotMistakenForIt() {
         var state = CollectorState()
         _ = state.handle(.watched(Self.watch(), .empty))
-        _ = state.handle(.spoke(crashID: "A", Self.passing))
+        _ = state.handle(.spoke(crashID: "A", capture: 1, Self.passing))
         _ = state.handle(.jobEnded(crashID: "A"))
         let over = Page(kind: .passing, progress: .over, sequence: 1)
         #expect(state.handle(.exited(Self.exited(), over)) == [Self.job(.exit), .post(.exited(Self.exited()))])
@@ -74,7 +74,7 @@ import Testing
         var state = CollectorState()
         #expect(state.handle(.watched(Self.watch(restart: true), Self.fatal)) == [Self.job(.live, resumed: true)])
         // Its hello may still be in the socket.
-        #expect(state.handle(.spoke(crashID: "A", Self.fatal)) == [])
+        #expect(state.handle(.spoke(crashID: "A", capture: 1, Self.fatal)) == [])
     }
 
     @Test func deadWorkerIsReportedFromThePageAfterARestart() {
@@ -87,10 +87,61 @@ import Testing
             ])
     }
 
+    /// Every later crash of a worker that had outlived a collector was marked incomplete.
+    @Test func crashAfterARestartIsNotMarkedAsOneThatTheRestartInterrupted() {
+        var idle = CollectorState()
+        _ = idle.handle(.watched(Self.watch(restart: true), .empty))
+        #expect(idle.handle(.spoke(crashID: "A", capture: 1, Self.fatal)) == [Self.job(.live)])
+        var dropped = CollectorState()
+        _ = dropped.handle(
+            .watched(Self.watch(restart: true), Page(kind: .passing, progress: .over, sequence: 1)))
+        let crash = Page(kind: .fatal, progress: .underWay, sequence: 2)
+        #expect(dropped.handle(.spoke(crashID: "A", capture: 2, crash)) == [Self.job(.live)])
+    }
+
+    /// Its page and its socket stayed open for ever.
+    @Test func workerWhoseJobEndedBeforeItsExitIsForgotten() {
+        var state = CollectorState()
+        _ = state.handle(.watched(Self.watch(), .empty))
+        _ = state.handle(.spoke(crashID: "A", capture: 1, Self.fatal))
+        #expect(state.handle(.jobEnded(crashID: "A")) == [])
+        #expect(state.handle(.exited(Self.exited(), Self.fatal)) == [.forget(crashID: "A")])
+    }
+
+    /// The job asked a worker that did not serve any more, and waited for it.
+    @Test func lateHelloIsReportedFromThePage() {
+        var state = CollectorState()
+        _ = state.handle(.watched(Self.watch(), .empty))
+        let over = Page(kind: .fatal, progress: .over, sequence: 1)
+        #expect(state.handle(.spoke(crashID: "A", capture: 1, over)) == [Self.job(.page)])
+    }
+
+    @Test func helloOfACaptureThatIsOverwrittenStartsNothing() {
+        var state = CollectorState()
+        _ = state.handle(.watched(Self.watch(), .empty))
+        let second = Page(kind: .fatal, progress: .underWay, sequence: 2)
+        #expect(state.handle(.spoke(crashID: "A", capture: 1, second)) == [])
+        #expect(state.handle(.spoke(crashID: "A", capture: 2, second)) == [Self.job(.live)])
+    }
+
+    @Test func jobThatIsOverdueIsNamedAndOneThatEndedIsNot() {
+        var watchdog = JobWatchdog()
+        #expect(watchdog.deadline == .max)
+        let first = watchdog.begin("A", now: 100)
+        _ = watchdog.begin("B", now: 200)
+        let limit = JobWatchdog.limitNanoseconds
+        #expect(watchdog.deadline == 100 + limit)
+        #expect(watchdog.overdue(now: 99 + limit) == nil)
+        #expect(watchdog.overdue(now: 300 + limit) == "A")
+        watchdog.end(first)
+        #expect(watchdog.overdue(now: 199 + limit) == nil)
+        #expect(watchdog.overdue(now: 200 + limit) == "B")
+    }
+
     @Test func stopWaitsForJobs() {
         var state = CollectorState()
         _ = state.handle(.watched(Self.watch(), .empty))
-        _ = state.handle(.spoke(crashID: "A", Self.fatal))
+        _ = state.handle(.spoke(crashID: "A", capture: 1, Self.fatal))
         #expect(state.handle(.controlClosed) == [.releaseJobs])
         #expect(state.handle(.jobEnded(crashID: "A")) == [.stop])
         var idle = CollectorState()

@@ -191,4 +191,20 @@ import Testing
         #expect(names.contains { $0.contains("releaseElsewhere") }, "\(names)")
         #expect(report.dropSite?.creationFrames?.contains { $0.symbol?.contains("createValue") == true } == true)
     }
+
+    @Test func usedValueIsNotSaidToBeReleased() async throws {
+        let report = try await FakeSupervisor.onThread {
+            let supervisor = try FakeSupervisor()
+            let worker = try supervisor.spawnWorker("thread-bound-use")
+            defer { supervisor.release(worker) }
+            try supervisor.watch(worker)
+            let report = try supervisor.receiveReport().report
+            try supervisor.reap(worker, expected: true)
+            return report
+        }
+        let reason = try #require(report.reason)
+        #expect(reason.hasPrefix("the probe's list was used on thread \"CrashProbe\""), "\(reason)")
+        #expect(!reason.contains("released"), "\(reason)")
+        #expect(report.diagnosis?.evidence.contains { $0.contains("released") } == false)
+    }
 }

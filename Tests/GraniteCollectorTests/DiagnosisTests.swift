@@ -89,6 +89,13 @@ import Testing
         #expect(verdict.reason == "strlen wrote to address 0x400100, which is read-only (/opt/app/extension.so).")
     }
 
+    /// The bits of a page fault's error code were read from other exceptions' too.
+    @Test func errorCodeOfAnotherTrapSaysNothingOfTheAccess() {
+        let verdict = Diagnostician.diagnose(Self.facts(code: 2, address: 0x400100, trap: 13, error: 7))
+        #expect(verdict.diagnosis.category == "invalid_address")
+        #expect(verdict.reason.hasPrefix("strlen touched address 0x400100"), "\(verdict.reason)")
+    }
+
     @Test func jumpIntoTheHeapIsExecutionOfData() {
         let verdict = Diagnostician.diagnose(Self.facts(code: 2, address: 0x20000010, error: 0x15, pc: 0x20000010))
         #expect(verdict.diagnosis.category == "execute_non_executable")
@@ -159,6 +166,16 @@ import Testing
         let verdict = Diagnostician.diagnose(facts)
         #expect(verdict.diagnosis.category == "thread_affinity")
         #expect(verdict.reason.contains("python-2") && verdict.reason.contains("WSGIProtocol is unsendable"))
+    }
+
+    @Test(arguments: [(true, false, true), (false, true, false), (nil, true, true), (nil, false, false)])
+    func garbageCollectionIsBelievedFromTheInterpreterThenFromItsFrames(
+        _ collecting: Bool?, _ hasFrame: Bool, _ isTold: Bool
+    ) {
+        var facts = CrashFacts(kind: .unraisable, pid: 1)
+        facts.isCollectingGarbage = collecting
+        facts.frames = hasFrame ? [Self.frame("gc_collect_main")] : []
+        #expect(Diagnostician.diagnose(facts).reason.contains("during garbage collection") == isTold)
     }
 
     @Test func signalWithoutCaptureAtLevelOffSaysWhy() {

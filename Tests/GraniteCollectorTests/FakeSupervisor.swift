@@ -145,9 +145,10 @@ final class FakeSupervisor {
         return worker
     }
 
-    func watch(_ worker: Worker, afterRestart: Bool = false) throws {
+    func watch(_ worker: Worker, afterRestart: Bool = false, replays: Int = 0) throws {
         var watch = worker.watch
         watch.afterCollectorRestart = afterRestart
+        watch.replays = replays
         try send(.watch(watch), descriptors: [worker.page, worker.memorySocket])
     }
 
@@ -193,7 +194,7 @@ final class FakeSupervisor {
 
     // MARK: System
 
-    private static func socketPair() throws -> (Int32, Int32) {
+    static func socketPair() throws -> (Int32, Int32) {
         var ends: [Int32] = [-1, -1]
         guard socketpair(AF_UNIX, Int32(SOCK_SEQPACKET.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0, &ends) == 0 else {
             throw POSIXError(.EMFILE)

@@ -126,6 +126,62 @@ import Testing
         }
         #expect(failure == "the time for reading the worker's memory is over")
     }
+
+    /// What came after the cap was nil, as if it were not mapped, and the report looked complete.
+    @Test func readingMoreThanIsKeptIsTold() async throws {
+        let (exhausted, failure) = try await FakeSupervisor.onThread {
+            var ends: [Int32] = [-1, -1]
+            guard socketpair(AF_UNIX, Int32(SOCK_SEQPACKET.rawValue), 0, &ends) == 0 else { throw POSIXError(.EMFILE) }
+            defer { ends.forEach { close($0) } }
+            let server = ends[1]
+            // A worker in which nothing is mapped.
+            Thread {
+                var requests = [granite_memory_request](repeating: .init(), count: Int(GRANITE_MEMORY_BATCH))
+                let size = MemoryLayout<granite_memory_request>.stride
+                while true {
+                    let count = requests.withUnsafeMutableBytes { recv(server, $0.baseAddress, $0.count, 0) }
+                    guard count > 0 else { return }
+                    for request in requests.prefix(count / size) {
+                        guard request.operation == GRANITE_MEMORY_READ.rawValue else { return }
+                        var reply = granite_memory_reply(result: -EFAULT, length: 0, address: request.address)
+                        send(server, &reply, MemoryLayout<granite_memory_reply>.size, Int32(MSG_NOSIGNAL))
+                    }
+                }
+            }.start()
+            let memory = LiveMemory(socket: ends[0], deadline: granite_monotonic_ns() + 60_000_000_000)
+            defer { memory.finish() }
+            let page = UInt64(RemotePages.pageBytes)
+            func read(_ numbers: Range<Int>) {
+                _ = memory.read(numbers.map { MemoryRange(address: UInt64($0) * page, length: 1) })
+            }
+            read(1..<RemotePages.maxPages + 1)
+            let before = memory.isExhausted
+            read(RemotePages.maxPages + 1..<RemotePages.maxPages + 2)
+            return ([before, memory.isExhausted], memory.failure)
+        }
+        #expect(exhausted == [false, true])
+        #expect(failure == nil)
+    }
+
+    /// After a read that failed the worker was never told, and stood until its own deadline.
+    @Test func workerIsLetGoAfterAReadThatFailed() async throws {
+        let operations = try await FakeSupervisor.onThread {
+            var ends: [Int32] = [-1, -1]
+            guard socketpair(AF_UNIX, Int32(SOCK_SEQPACKET.rawValue), 0, &ends) == 0 else { throw POSIXError(.EMFILE) }
+            defer { ends.forEach { close($0) } }
+            let memory = LiveMemory(socket: ends[0], deadline: granite_monotonic_ns())
+            #expect(memory.read(at: 0x1000, length: 8) == nil)
+            #expect(memory.failure != nil)
+            memory.finish()
+            var operations: [UInt32] = []
+            var request = granite_memory_request()
+            while recv(ends[1], &request, MemoryLayout<granite_memory_request>.size, Int32(MSG_DONTWAIT)) > 0 {
+                operations.append(request.operation)
+            }
+            return operations
+        }
+        #expect(operations == [GRANITE_MEMORY_READ.rawValue, GRANITE_MEMORY_DONE.rawValue])
+    }
 }
 
 /// The same numbers in every run (splitmix64).

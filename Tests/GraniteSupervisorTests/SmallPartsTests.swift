@@ -95,10 +95,10 @@ struct WatchlistTests {
         watch(&list, "A")
         watch(&list, "B")
         _ = list.exited(exited("A"))
-        #expect(list.replay().count == 3)
+        #expect(list.replay().dispatches.count == 3)
         list.settle("A")
         #expect(list["A"] == nil)
-        #expect(list.replay().count == 1)
+        #expect(list.replay().dispatches.count == 1)
     }
 
     @Test func aReportThatIsThereBeforeTheDeathIsNoticedSettlesIt() {
@@ -106,15 +106,36 @@ struct WatchlistTests {
         watch(&list, "A")
         list.settle("A")
         #expect(list.exited(exited("A")).dispatch != nil)
-        #expect(list.replay().isEmpty)
+        #expect(list.replay().dispatches.isEmpty)
     }
 
     @Test func anExpectedEndIsToldAndForgotten() {
         var list = Watchlist()
         watch(&list, "A")
         #expect(list.exited(exited("A", expected: true)).dispatch != nil)
-        #expect(list.replay().isEmpty)
+        #expect(list.replay().dispatches.isEmpty)
         #expect(list.exited(exited("A")).dispatch == nil)
+    }
+
+    /// A crash that the collector crashes on was handed to one collector after the other for ever.
+    @Test func aDeathThatEndsEveryCollectorIsGivenUpAndTheLivingAreStillWatched() {
+        var list = Watchlist()
+        watch(&list, "A")
+        watch(&list, "B")
+        #expect(list.replay().givenUp == [])
+        _ = list.exited(exited("A"))
+        var replays: [[Int]] = []
+        for _ in 0..<3 {
+            let (dispatches, givenUp) = list.replay()
+            #expect(givenUp == [])
+            replays.append(
+                dispatches.compactMap { if case .watch(let watch) = $0.message { watch.replays } else { nil } })
+        }
+        #expect(replays == [[1, 0], [2, 0], [3, 0]])
+        let last = list.replay()
+        #expect(last.givenUp == ["A"])
+        #expect(last.dispatches.count == 1)
+        #expect(list.replay().givenUp == [])
     }
 
     @Test func theOldestUnreportedDeathsAreGivenUp() {

@@ -22,6 +22,17 @@ import Testing
         return stride(from: 0, to: code.count, by: max(1, code.count / 24)).map { code[$0] }
     }
 
+    @Test func objectsAreClosedWhenTheyTakeTooMuchAddressSpace() {
+        let paths = ["CrashProbe", "granite-crash"].map { BuildProducts.executable($0).path }
+        let roomy = Symbolizer(options: .init(symbolStores: []))
+        let narrow = Symbolizer(options: .init(symbolStores: [], maxMappedBytes: 1))
+        for path in paths {
+            for symbolizer in [roomy, narrow] { _ = symbolizer.debugStatus(of: Fixture.module(path)) }
+        }
+        #expect(roomy.openModules == 2)
+        #expect(narrow.openModules == 1)
+    }
+
     @Test(arguments: [Fixtures.clang, Fixtures.gcc]) func endsWithEveryTruncatedFile(
         _ fixture: Task<Fixture, any Error>
     ) async throws {

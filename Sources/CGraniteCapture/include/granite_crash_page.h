@@ -72,6 +72,7 @@ enum granite_thread_state {
     GRANITE_THREAD_PARKED = 2,     ///< registers and fs_base are valid
     GRANITE_THREAD_CRASHED = 3,    ///< the thread whose handler runs; registers and fs_base are valid
     GRANITE_THREAD_REFUSED = 4,    ///< no signal could be sent to it
+    GRANITE_THREAD_STORING = 5,    ///< is storing its registers: none are valid yet
 };
 
 /// One thread at the moment of capture.

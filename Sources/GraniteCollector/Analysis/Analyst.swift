@@ -17,7 +17,8 @@ struct Analysis {
 
 struct Analyst {
     let evidence: Evidence
-    let symbolizer: Symbolizer
+    /// nil: no file is opened. The report then has what the handler walked, as modules and offsets.
+    let symbolizer: Symbolizer?
     /// All threads, all modules, registers; else the crashed thread alone.
     let isFull: Bool
 
@@ -25,6 +26,10 @@ struct Analyst {
         var analysis = Analysis()
         guard let capture = evidence.page.capture else { return analysis }
         var clock = StepClock()
+        if symbolizer == nil {
+            analysis.errors.append("Names are missing: collectors before this one ended without this crash's report.")
+            analysis.isIncomplete = true
+        }
         let unwound = unwind(capture, &analysis)
         clock.lap("collector unwind")
 
@@ -37,7 +42,7 @@ struct Analyst {
             capture.creationFrames.map { UnwoundFrame(address: $0.value, isReturnAddress: true, trust: .framePointer) })
         for index in analysis.creationFrames.indices { analysis.creationFrames[index].index = index }
         analysis.modules = modules(namedIn: analysis.threads)
-        analysis.errors += symbolizer.takeProblems()
+        analysis.errors += symbolizer?.takeProblems() ?? []
         clock.lap("collector modules")
         analysis.steps = clock.steps
         return analysis
@@ -45,21 +50,16 @@ struct Analyst {
 
     private func unwind(_ capture: CrashPage.Capture, _ analysis: inout Analysis) -> [UnwoundThread] {
         let threads = isFull ? evidence.page.threads : Array(evidence.page.threads.prefix(1))
-        let images = Dictionary(
-            zip(evidence.modules, evidence.images).map { ($0.start, $1) }, uniquingKeysWith: { first, _ in first })
-        let snapshot = evidence.page.snapshot
         let table = ModuleTable(evidence.modules)
-        var unwound: [UnwoundThread]
-        do throws(CollectorError) {
-            let unwinder = try Unwinder(
-                modules: evidence.modules, vdso: evidence.page.vdso, word: { snapshot?.word(at: $0) },
-                openModule: { ModuleIdentity.open($0, image: images[$0.start]) })
-            unwound = threads.map(unwinder.unwind)
-        } catch {
-            analysis.errors.append("The stacks could not be unwound: \(error)")
-            analysis.isIncomplete = true
-            unwound = threads.map { thread in
-                UnwoundThread(raw: thread, frames: Self.context(thread), end: thread.hasRegisters ? .lost : .notParked)
+        var unwound = threads.map { thread in
+            UnwoundThread(raw: thread, frames: Self.context(thread), end: thread.hasRegisters ? .lost : .notParked)
+        }
+        if symbolizer != nil {
+            do throws(CollectorError) {
+                unwound = try walk(threads)
+            } catch {
+                analysis.errors.append("The stacks could not be unwound: \(error)")
+                analysis.isIncomplete = true
             }
         }
         if let crashed = unwound.first {
@@ -68,6 +68,16 @@ struct Analyst {
                 isCode: { table.index(containing: $0) != nil })
         }
         return unwound
+    }
+
+    private func walk(_ threads: [RawThread]) throws(CollectorError) -> [UnwoundThread] {
+        let images = Dictionary(
+            zip(evidence.modules, evidence.images).map { ($0.start, $1) }, uniquingKeysWith: { first, _ in first })
+        let snapshot = evidence.page.snapshot
+        let unwinder = try Unwinder(
+            modules: evidence.modules, vdso: evidence.page.vdso, word: { snapshot?.word(at: $0) },
+            openModule: { ModuleIdentity.open($0, image: images[$0.start]) })
+        return threads.map(unwinder.unwind)
     }
 
     /// The one frame that is known without a walk.
@@ -149,7 +159,9 @@ struct Analyst {
         }
         func withSource(_ frame: Frame) -> Frame {
             var frame = frame
-            if frame.kind == .python || frame.inApp == true, let file = frame.file, let line = frame.line {
+            if symbolizer != nil, frame.kind == .python || frame.inApp == true, let file = frame.file,
+                let line = frame.line
+            {
                 frame.source = sources.excerpt(of: file, around: line)
             }
             return frame
@@ -172,11 +184,10 @@ struct Analyst {
             info.path = module.path
             info.base = Address(module.start)
             info.size = module.end - module.start
-            let buildID =
-                image.buildID ?? image.memory.flatMap { ELFImage.buildID(bytes: $0) }
-                ?? ELFImage.buildID(path: module.path)
-            info.buildID = buildID.map(Self.hexadecimal)
-            info.debug = symbolizer.debugStatus(of: image)
+            let buildID = image.buildID ?? image.memory.flatMap { ELFImage.buildID(bytes: $0) }
+            info.buildID = (buildID ?? (symbolizer == nil ? nil : ELFImage.buildID(path: module.path))).map(
+                Self.hexadecimal)
+            info.debug = symbolizer?.debugStatus(of: image)
             return info
         }
     }

@@ -14,7 +14,9 @@ struct CaptureAccount {
         stage = Self.name(capture.stage)
         durations = Self.durations(capture)
         miss(job.isResumed, "The collector was restarted while it worked on this crash.")
-        miss(job.source == .page && !job.isResumed, "The worker died before the collector had read its memory.")
+        miss(
+            job.source == .page && !job.isResumed,
+            "The worker \(job.isFatal ? "died" : "went on") before the collector had read its memory.")
         miss(capture.stage < .copied, "The capture ended after the stage \"\(stage)\": stacks were not copied.")
         let flags = capture.flags
         if flags.contains(.secondFault) {

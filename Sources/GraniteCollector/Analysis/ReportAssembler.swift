@@ -209,6 +209,7 @@ struct ReportAssembler {
         facts.folded = crashed.folded
         facts.map = evidence.page.map
         facts.abortMessage = evidence.abortMessage
+        facts.isCollectingGarbage = evidence.python?.collecting
         return facts
     }
 }

@@ -27,6 +27,8 @@ package struct CrashFacts: Sendable {
     /// glibc's `__abort_msg`.
     package var abortMessage: String?
     package var dropSite: DropSite?
+    /// Whether CPython's collector of cycles was running, as its memory says; nil if that could not be read.
+    package var isCollectingGarbage: Bool?
     /// tid and name of the capturing thread.
     package var crashedTid = 0
 
@@ -35,6 +37,7 @@ package struct CrashFacts: Sendable {
         self.pid = pid
     }
 
+    var access: MemoryAccess { Registers.access(trapNumber: trapNumber, errorCode: errorCode) }
     var programCounter: UInt64? {
         registers.count > Registers.programCounter ? registers[Registers.programCounter] : nil
     }

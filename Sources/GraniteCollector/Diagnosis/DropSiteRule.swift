@@ -11,21 +11,23 @@ enum DropSiteRule {
         switch facts.kind {
         case .dropSite:
             let owner = facts.dropSite?.ownerTid.map { thread(facts.dropSite?.ownerName ?? "", $0) }
-            var evidence = ["it was released on \(here)"]
+            // The words of ThreadBound, which uses one kind of capture for both mistakes.
+            let verb = message?.contains("is being used on another thread") == true ? "used" : "released"
+            var evidence = ["it was \(verb) on \(here)"]
             if let owner { evidence.append("it belongs to \(owner)") }
             if let message { evidence.append(message) }
             return Verdict(
                 .threadAffinity, .certain, evidence,
                 Wording.sentence(
-                    "\(subject ?? "A value") was released on \(here)" + (owner.map { ", but belongs to \($0)" } ?? "")))
+                    "\(subject ?? "A value") was \(verb) on \(here)" + (owner.map { ", but belongs to \($0)" } ?? "")))
         case .unraisable:
             let unsendable = message?.contains("is unsendable, but is being dropped on another thread") == true
             var evidence = ["sys.unraisablehook was called on \(here)"]
             if let subject { evidence.append("the object is \(subject)") }
-            if isCollectingGarbage(facts.frames) {
+            if isCollectingGarbage(facts) {
                 evidence.append("the garbage collector was running on that thread: the line it interrupted is innocent")
             }
-            let place = "on \(here)" + (isCollectingGarbage(facts.frames) ? ", during garbage collection" : "")
+            let place = "on \(here)" + (isCollectingGarbage(facts) ? ", during garbage collection" : "")
             return Verdict(
                 unsendable ? .threadAffinity : .unraisableException, .certain, evidence,
                 Wording.sentence(
@@ -41,9 +43,10 @@ enum DropSiteRule {
         }
     }
 
-    /// CPython's collector of cycles is among the native frames.
-    private static func isCollectingGarbage(_ frames: [Frame]) -> Bool {
-        frames.contains { $0.kind == .native && $0.symbol?.hasPrefix("gc_collect") == true }
+    /// CPython says so itself; where that could not be read, its collector of cycles may be among the native frames.
+    private static func isCollectingGarbage(_ facts: CrashFacts) -> Bool {
+        facts.isCollectingGarbage
+            ?? facts.frames.contains { $0.kind == .native && $0.symbol?.hasPrefix("gc_collect") == true }
     }
 
     private static func thread(_ name: String, _ tid: Int) -> String {

@@ -25,8 +25,11 @@ enum MemoryFaultRule {
 
     /// `read`, `wrote`, `touched` where the CPU does not say.
     static func verb(_ facts: CrashFacts) -> String {
-        guard facts.trapNumber == 14 else { return "touched" }
-        return facts.errorCode & 2 != 0 ? "wrote to" : "read"
+        switch facts.access {
+        case .read: "read"
+        case .write: "wrote to"
+        case .fetch, .unknown: "touched"
+        }
     }
 
     private static func null(_ facts: CrashFacts, _ address: UInt64) -> Verdict {
@@ -41,8 +44,8 @@ enum MemoryFaultRule {
     }
 
     private static func nonCanonical(_ facts: CrashFacts) -> Verdict {
-        let suspects = zip(Registers.names, facts.registers).filter { name, value in
-            name != "rip" && value >= Registers.firstNonCanonical && value < Registers.firstKernel
+        let suspects = named(facts) { index, value in
+            index != Registers.programCounter && value >= Registers.firstNonCanonical && value < Registers.firstKernel
         }
         let function = Wording.function(facts.frames) ?? "The program"
         var evidence = ["the CPU raised a general protection fault: si_code is SI_KERNEL and si_addr is 0"]
@@ -61,7 +64,7 @@ enum MemoryFaultRule {
         if let mapping, accessRefused || !mapping.isReadable {
             let place = mapping.path.isEmpty ? "anonymous memory" : mapping.path
             evidence.append("\(Wording.hex(address)) lies in \(place), which is \(protection(mapping))")
-            if mapping.isReadable, !mapping.isWritable, facts.errorCode & 2 != 0 {
+            if mapping.isReadable, !mapping.isWritable, facts.access == .write {
                 return Verdict(
                     .writeToReadOnly, .certain, evidence,
                     sentence(
@@ -109,19 +112,29 @@ enum MemoryFaultRule {
     }
 
     private static func access(_ facts: CrashFacts) -> [String] {
-        guard facts.trapNumber == 14 else { return [] }
-        return [
-            "the page fault was a \(facts.errorCode & 2 != 0 ? "write" : "read") (error code \(Wording.hex(facts.errorCode)))"
-        ]
+        let word: String
+        switch facts.access {
+        case .read: word = "a read"
+        case .write: word = "a write"
+        case .fetch: word = "an instruction fetch"
+        case .unknown: return []
+        }
+        return ["the page fault was \(word) (error code \(Wording.hex(facts.errorCode)))"]
     }
 
     /// Registers that point at the address or up to a page below it.
     static func registers(_ facts: CrashFacts, near address: UInt64) -> [String] {
-        let matching = zip(Registers.names, facts.registers).filter { name, value in
-            name != "rip" && name != "rsp" && value <= address && address - value < 4096
+        let matching = named(facts) { index, value in
+            index != Registers.programCounter && index != Registers.stackPointer && value <= address
+                && address - value < 4096
         }
         guard !matching.isEmpty, matching.count <= 4 else { return [] }
         return [matching.map { "\($0) = \(Wording.hex($1))" }.joined(separator: ", ")]
+    }
+
+    /// Names and values of the registers that `isWanted` takes, by index in DWARF order and value.
+    private static func named(_ facts: CrashFacts, _ isWanted: (Int, UInt64) -> Bool) -> [(String, UInt64)] {
+        zip(Registers.names, facts.registers).enumerated().filter { isWanted($0.offset, $0.element.1) }.map(\.element)
     }
 
     static func sentence(_ text: String, _ facts: CrashFacts) -> String {
@@ -136,7 +149,7 @@ enum JumpRule {
         guard facts.kind == .signal, facts.signalNumber == Int(SIGSEGV), let pc = facts.programCounter else {
             return nil
         }
-        let fetch = facts.trapNumber == 14 && facts.errorCode & 0x10 != 0
+        let fetch = facts.access == .fetch
         let address = facts.signal?.address?.value
         guard
             fetch

@@ -11,7 +11,7 @@ struct FrameNamer {
 
     private let table: ModuleTable
     private let images: [UInt64: ModuleImage]
-    private let symbolizer: Symbolizer
+    private let symbolizer: Symbolizer?
     private var known: [Key: [Frame]] = [:]
 
     private struct Key: Hashable {
@@ -19,8 +19,8 @@ struct FrameNamer {
         var isReturnAddress: Bool
     }
 
-    /// `images` are in the order of `modules`.
-    init(modules: [LoadedModule], images: [ModuleImage], symbolizer: Symbolizer) {
+    /// `images` are in the order of `modules`. Without a symbolizer frames have module and offset alone.
+    init(modules: [LoadedModule], images: [ModuleImage], symbolizer: Symbolizer?) {
         table = ModuleTable(modules)
         self.images = Dictionary(zip(modules, images).map { ($0.start, $1) }, uniquingKeysWith: { first, _ in first })
         self.symbolizer = symbolizer
@@ -50,7 +50,8 @@ struct FrameNamer {
         bare.offset = Address(walked.address &- image.bias)
         let functions =
             known.count < Self.maxNamedAddresses
-            ? symbolizer.symbolize(address: walked.address, isReturnAddress: walked.isReturnAddress, in: image) : []
+            ? symbolizer?.symbolize(address: walked.address, isReturnAddress: walked.isReturnAddress, in: image) ?? []
+            : []
         guard !functions.isEmpty else {
             bare.inApp = InAppRule.isInApp(bare)
             return [bare]

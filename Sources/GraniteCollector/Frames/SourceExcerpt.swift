@@ -2,6 +2,7 @@
 // files are read, and only so much of them.
 
 package import GraniteReport
+import GraniteSymbols
 
 package struct SourceReader {
     /// Lines before and after the one in question.
@@ -31,7 +32,7 @@ package struct SourceReader {
     private mutating func lines(of file: String) -> [ArraySlice<UInt8>] {
         if let known = files[file] { return known }
         guard files.count < Self.maxFiles else { return [] }
-        let bytes = RegularFileDescriptor.contents(file, limit: Self.maxFileBytes)
+        let bytes = RegularFile.contents(file, limit: Self.maxFileBytes)
         let lines = bytes?.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) ?? []
         files[file] = lines
         return lines

@@ -13,6 +13,8 @@ package struct PythonSnapshot: Equatable, Sendable {
     package var collecting: Bool?
     /// What is missing and why, a sentence each.
     package var problems: [String] = []
+    /// True if more memory was needed than may be read.
+    package var isExhausted = false
     /// Batches of memory that were asked for.
     package var roundTrips = 0
 

@@ -24,7 +24,7 @@ enum AbortMessage {
 
     /// Value of a symbol in the dynamic symbol table of a file.
     private static func address(of name: String, in path: String) -> UInt64? {
-        guard let descriptor = RegularFileDescriptor.open(path) else { return nil }
+        guard let descriptor = RegularFile.open(path) else { return nil }
         defer { close(descriptor) }
         _ = elf_version(UInt32(EV_CURRENT))
         guard let elf = elf_begin(descriptor, ELF_C_READ_MMAP, nil) else { return nil }

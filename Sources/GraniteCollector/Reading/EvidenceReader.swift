@@ -2,6 +2,7 @@
 // takes the same from the page, as far as it goes.
 
 import CLinux
+import Glibc
 import GraniteCrashChannel
 import GraniteReport
 
@@ -15,6 +16,8 @@ struct EvidenceReader {
     var socket: Int32
     /// Whether every thread and the memory near the registers are wanted.
     var isFull: Bool
+    /// False if no file but the page may be opened.
+    var opensFiles = true
 
     /// Reads, and lets the worker go in every case. `withCapture` is false if the page's capture is not what is to be reported.
     func read(_ page: CrashPage?, withCapture: Bool) -> Evidence {
@@ -35,20 +38,25 @@ struct EvidenceReader {
         evidence.python = readPython(memory, isLive: live != nil, into: &evidence)
         clock.lap("collector python")
 
-        if let live {
+        if let live, opensFiles {
             evidence.images = ModuleIdentity.images(of: evidence.modules, memory: live, vdso: evidence.page.vdso)
             clock.lap("collector build-ids")
             evidence.asyncResumes = readAsyncChain(evidence.page, live)
-            if evidence.page.capture?.signalNumber == 6 {
+            if evidence.page.capture?.signalNumber == SIGABRT {
                 evidence.abortMessage = AbortMessage.read(
                     modules: evidence.modules, images: evidence.images, memory: live)
             }
         } else {
-            evidence.images = ModuleIdentity.images(of: evidence.modules, memory: nil, vdso: evidence.page.vdso)
+            evidence.images = ModuleIdentity.images(
+                of: evidence.modules, memory: nil, vdso: evidence.page.vdso, opensFiles: opensFiles)
         }
         if isFull { evidence.nearRegisters = readNearRegisters(evidence.page, memory) }
         if let failure = live?.failure {
             evidence.errors.append("Not all of the worker's memory could be read: \(failure).")
+            evidence.isIncomplete = true
+        }
+        if live?.isExhausted == true {
+            evidence.errors.append("More of the worker's memory was asked for than is kept; only a part was read.")
             evidence.isIncomplete = true
         }
         clock.lap("collector memory")
@@ -68,6 +76,7 @@ struct EvidenceReader {
             let snapshot = try PythonStackReader(runtime: runtime.value, versionHex: status.pythonVersion).read(
                 from: memory)
             evidence.errors += snapshot.problems
+            evidence.isIncomplete = evidence.isIncomplete || snapshot.isExhausted
             return snapshot
         } catch {
             evidence.errors.append("Python frames are missing: \(error)")

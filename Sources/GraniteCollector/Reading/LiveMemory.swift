@@ -7,8 +7,8 @@ import Glibc
 
 /// The memory of a worker whose handler serves it. Belongs to the thread of one job.
 package final class LiveMemory: RemoteMemory {
-    /// What is cached: 16 MiB.
-    static let maxPages = 4096
+    /// What is cached: all that the readers may ask for.
+    static let maxPages = RemotePages.maxPages
     static let pageBytes: UInt64 = 4096
     /// Answers that were not asked for, in a row.
     static let maxStrays = 256
@@ -20,6 +20,8 @@ package final class LiveMemory: RemoteMemory {
     private var pages: [UInt64: [UInt8]?] = [:]
     /// Round trips so far.
     package private(set) var roundTrips = 0
+    /// True once ``maxPages`` are cached and another was asked for.
+    package private(set) var isExhausted = false
     /// Why nothing more can be read; nil while the service is up.
     package private(set) var failure: String?
 
@@ -44,14 +46,23 @@ package final class LiveMemory: RemoteMemory {
             fetch(Array(batch))
             position += batch.count
         }
+        if position < missing.count, failure == nil { isExhausted = true }
         return ranges.map(cached)
     }
 
     /// Lets the worker go. The handler does not answer it.
     package func finish() {
-        var request = granite_memory_request(operation: GRANITE_MEMORY_DONE.rawValue, length: 0, address: 0)
-        withUnsafeBytes(of: &request) { _ = sendMessage($0) }
+        Self.release(socket)
         failure = failure ?? "the worker was let go"
+    }
+
+    /// Tells a handler that nobody will ask any more. Once, and whatever failed before: a worker that does not hear it stands until its
+    /// own deadline. Never waits.
+    package static func release(_ socket: Int32) {
+        var request = granite_memory_request(operation: GRANITE_MEMORY_DONE.rawValue, length: 0, address: 0)
+        withUnsafeBytes(of: &request) {
+            _ = send(socket, $0.baseAddress, $0.count, Int32(MSG_DONTWAIT) | Int32(MSG_NOSIGNAL))
+        }
     }
 
     /// First and last page of a range; nil for one that is empty, too long or wraps around.

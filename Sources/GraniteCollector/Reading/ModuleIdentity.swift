@@ -11,7 +11,10 @@ enum ModuleIdentity {
     /// - Parameters:
     ///   - memory: live memory; nil reads no build-ids, and the files are believed.
     ///   - vdso: its bytes.
-    static func images(of modules: [LoadedModule], memory: (any RemoteMemory)?, vdso: [UInt8]?) -> [ModuleImage] {
+    ///   - opensFiles: false takes what the map says alone.
+    static func images(
+        of modules: [LoadedModule], memory: (any RemoteMemory)?, vdso: [UInt8]?, opensFiles: Bool = true
+    ) -> [ModuleImage] {
         let heads =
             memory?.read(modules.map { MemoryRange(address: $0.start, length: headBytes) })
             ?? Array(repeating: nil, count: modules.count)
@@ -22,8 +25,8 @@ enum ModuleIdentity {
                     path: module.path, start: module.start, end: module.end, bias: module.start, memory: vdso)
             }
             let inMemory = module.fileOffset == 0 ? head.flatMap { ELFImage(bytes: $0) } : nil
-            let bias =
-                (inMemory ?? ELFImage(path: module.path))?.bias(mappedAt: module.start, fileOffset: module.fileOffset)
+            let image = inMemory ?? (opensFiles ? ELFImage(path: module.path) : nil)
+            let bias = image?.bias(mappedAt: module.start, fileOffset: module.fileOffset)
             return ModuleImage(
                 path: module.path + (module.isDeleted ? " (deleted)" : ""), start: module.start, end: module.end,
                 bias: bias ?? module.start,
@@ -38,6 +41,6 @@ enum ModuleIdentity {
         } else if module.isDeleted {
             return nil
         }
-        return RegularFileDescriptor.open(module.path)
+        return RegularFile.open(module.path)
     }
 }

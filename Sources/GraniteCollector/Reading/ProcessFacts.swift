@@ -2,6 +2,7 @@
 
 import Glibc
 import GraniteReport
+import GraniteSymbols
 
 /// Read when the worker is handed over, because a killed one leaves no /proc entry.
 struct ProcessFacts: Sendable, Equatable {
@@ -17,7 +18,7 @@ struct ProcessFacts: Sendable, Equatable {
     init(pid: Int32) {
         guard pid > 0 else { return }
         let folder = "/proc/\(pid)"
-        if let bytes = RegularFileDescriptor.contents(folder + "/cmdline", limit: 64 << 10) {
+        if let bytes = RegularFile.contents(folder + "/cmdline", limit: 64 << 10) {
             argv = bytes.split(separator: 0, maxSplits: Self.maxArguments).prefix(Self.maxArguments).map {
                 String(decoding: $0, as: UTF8.self)
             }
@@ -25,7 +26,7 @@ struct ProcessFacts: Sendable, Equatable {
         executable = Self.link(folder + "/exe")
         directory = Self.link(folder + "/cwd")
         // cgroups(7): "0::/system.slice/…" is the unified hierarchy.
-        if let bytes = RegularFileDescriptor.contents(folder + "/cgroup", limit: 16 << 10) {
+        if let bytes = RegularFile.contents(folder + "/cgroup", limit: 16 << 10) {
             let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n")
             cgroup = lines.first { $0.hasPrefix("0::") }.map { String($0.dropFirst(3)) }
         }

@@ -18,6 +18,11 @@ package final class Collector {
     private let shared: CrashJob.Shared
     private let inbox: Inbox
     private var state = CollectorState()
+    private var watchdog = JobWatchdog()
+    private let warmup: SymbolWarmup
+    /// When to begin with it, for which worker; nil before the first and once it has begun.
+    private var warmupDue: (deadline: UInt64, crashID: String)?
+    private var hasWarmedUp = false
     private var workers: [String: WatchedWorker] = [:]
     private var isControlOpen = true
     private var isStopped = false
@@ -38,19 +43,23 @@ package final class Collector {
         self.level = level
         self.log = log
         shared = CrashJob.Shared(store: store, channel: ControlChannel(socket: controlDescriptor))
+        warmup = SymbolWarmup(shared: shared)
         inbox = Inbox(wake: wake)
     }
 
     deinit { close(controlDescriptor) }
 
-    /// Serves until the supervisor closes the control socket and the jobs are done, at most 10 s later.
+    /// Serves until the supervisor closes the control socket and the jobs are done, at most 10 s later. Ends the process when a job is
+    /// overdue: a thread that hangs in a foreign file cannot be ended by itself, and the supervisor starts a new collector.
     package func run() {
         ResourceLimits.apply()
         shared.channel.send(.ready)
         var closingDeadline = UInt64.max
         while !isStopped {
-            wait(until: closingDeadline)
+            wait(until: min(closingDeadline, watchdog.deadline, warmupDue?.deadline ?? .max))
             takeJobNews()
+            endIfOverdue()
+            warmUpIfDue()
             takeHellos()
             while isControlOpen, takeControlMessage() {}
             if !isControlOpen, closingDeadline == .max {
@@ -72,11 +81,36 @@ package final class Collector {
         _ = poll(&descriptors, nfds_t(descriptors.count), timeout)
     }
 
+    private func endIfOverdue() {
+        guard let crashID = watchdog.overdue(now: granite_monotonic_ns()) else { return }
+        log(
+            "The collector ends: the report of \(crashID) was not done after \(JobWatchdog.limitNanoseconds / 1_000_000_000) s."
+        )
+        _exit(EX_SOFTWARE)
+    }
+
+    private func warmUpIfDue() {
+        let now = granite_monotonic_ns()
+        guard let due = warmupDue, due.deadline <= now else { return }
+        guard isControlOpen, let worker = workers[due.crashID] else {
+            warmupDue = nil
+            return
+        }
+        guard state.isIdle, (try? worker.page?.status())?.isReady == true else {
+            warmupDue?.deadline = now &+ SymbolWarmup.delayNanoseconds
+            return
+        }
+        warmupDue = nil
+        hasWarmedUp = warmup.start(pid: worker.watch.pid)
+    }
+
     private func takeJobNews() {
         for news in inbox.take() {
             switch news {
             case .released(let crashID): workers[crashID]?.isReading = false
-            case .ended(let crashID): perform(state.handle(.jobEnded(crashID: crashID)))
+            case .ended(let crashID, let number):
+                watchdog.end(number)
+                perform(state.handle(.jobEnded(crashID: crashID)))
             }
         }
     }
@@ -84,7 +118,8 @@ package final class Collector {
     private func takeHellos() {
         for (crashID, worker) in workers where worker.isListening {
             switch worker.takeHello() {
-            case .hello: perform(state.handle(.spoke(crashID: crashID, worker.pageState())))
+            case .hello(let capture):
+                perform(state.handle(.spoke(crashID: crashID, capture: capture, worker.pageState())))
             case .hungUp: workers[crashID]?.hasHungUp = true
             case .nothing: break
             }
@@ -111,6 +146,9 @@ package final class Collector {
                 workers[watch.crashID] = worker
             }
             perform(actions.filter { $0 != .forget(crashID: watch.crashID) })
+            if !hasWarmedUp, warmupDue == nil {
+                warmupDue = (granite_monotonic_ns() &+ SymbolWarmup.delayNanoseconds, watch.crashID)
+            }
         case .message(.exited(let exited), let descriptors):
             closeAll(descriptors)
             let page = workers[exited.crashID]?.pageState() ?? .empty
@@ -142,11 +180,16 @@ package final class Collector {
 
     private func start(_ job: CollectorState.Job) {
         guard let worker = workers[job.crashID] else { return }
+        if job.source != .exit {
+            warmup.stop()
+            hasWarmedUp = true  // what the job reads is as good
+        }
         let work = CrashJob(
             job: job, watch: worker.watch, page: worker.page, socket: worker.socket, process: worker.process,
             mailbox: worker.mailbox,
             level: level, shared: shared)
         if job.source == .live { workers[job.crashID]?.isReading = true }
+        let number = watchdog.begin(job.crashID, now: granite_monotonic_ns())
         let inbox = inbox
         let descriptors = worker.descriptors
         let started = DetachedThread.start {
@@ -154,12 +197,12 @@ package final class Collector {
             withExtendedLifetime(descriptors) {
                 work.run(released: { inbox.put(.released(crashID: job.crashID)) })
             }
-            inbox.put(.ended(crashID: job.crashID))
+            inbox.put(.ended(crashID: job.crashID, job: number))
         }
         if !started {
-            log("The collector could not start a thread for the crash \(job.crashID).")
+            work.giveUp("The collector could not start a thread for this crash.")
             inbox.put(.released(crashID: job.crashID))
-            inbox.put(.ended(crashID: job.crashID))
+            inbox.put(.ended(crashID: job.crashID, job: number))
         }
     }
 
@@ -167,7 +210,7 @@ package final class Collector {
     private final class Inbox: Sendable {
         enum News: Sendable {
             case released(crashID: String)
-            case ended(crashID: String)
+            case ended(crashID: String, job: UInt64)
         }
         /// An eventfd that is readable while there is news.
         let wake: Int32

@@ -37,8 +37,8 @@ package struct CollectorState: Sendable {
     package enum Event: Sendable, Equatable {
         /// The supervisor handed over a worker.
         case watched(SupervisorMessage.Watch, PageState)
-        /// A handler said hello on its memory socket.
-        case spoke(crashID: String, PageState)
+        /// A handler said hello on its memory socket, for the capture of this sequence.
+        case spoke(crashID: String, capture: UInt32, PageState)
         case exited(SupervisorMessage.Exited, PageState)
         case respawned(SupervisorMessage.Respawned)
         /// A job has reported, or given up.
@@ -60,7 +60,7 @@ package struct CollectorState: Sendable {
         package var source: Source
         /// True if the worker dies of it: the report waits for the exit status.
         package var isFatal: Bool
-        /// True if an earlier collector died over this capture.
+        /// True if this capture was there when the worker was handed over by a supervisor whose former collector had died.
         package var isResumed: Bool
     }
 
@@ -80,6 +80,8 @@ package struct CollectorState: Sendable {
         var watch: SupervisorMessage.Watch
         /// Captures that have or had a job.
         var startedCaptures: Set<UInt32> = []
+        /// The capture that the former collector left; nil if there was none, or no former collector.
+        var resumedCapture: UInt32?
         var hasFatalJob = false
         var activeJobs = 0
         var isDead = false
@@ -91,6 +93,9 @@ package struct CollectorState: Sendable {
 
     package init() {}
 
+    /// No job runs.
+    package var isIdle: Bool { activeJobs == 0 }
+
     package mutating func handle(_ event: Event) -> [Action] {
         switch event {
         case .watched(let watch, let page):
@@ -99,13 +104,18 @@ package struct CollectorState: Sendable {
                 actions.append(.forget(crashID: watch.crashID))
             }
             workers[watch.crashID] = workers[watch.crashID] ?? Worker(watch: watch)
+            if watch.afterCollectorRestart, page.kind != .none {
+                workers[watch.crashID]?.resumedCapture = page.sequence
+            }
             // Its handler may wait for the collector that died; the hello went to that one.
             if watch.afterCollectorRestart, page.kind != .none, page.progress == .underWay {
                 actions += start(watch.crashID, .live, page)
             }
             return actions
-        case .spoke(let crashID, let page):
-            return start(crashID, .live, page)
+        case .spoke(let crashID, let capture, let page):
+            // A hello that was read late may be of a capture that is overwritten, or that nobody serves any more.
+            guard capture == page.sequence else { return [] }
+            return start(crashID, page.progress == .underWay ? .live : .page, page)
         case .exited(let exited, let page):
             return handleExit(exited, page)
         case .respawned(let respawned):
@@ -127,7 +137,10 @@ package struct CollectorState: Sendable {
         guard var worker = workers[exited.crashID], !worker.isDead else { return [] }
         worker.isDead = true
         workers[exited.crashID] = worker
-        if worker.hasFatalJob { return [.post(.exited(exited))] }
+        if worker.hasFatalJob {
+            // A core dump may take longer than the job waited for the exit.
+            return worker.activeJobs == 0 ? [forget(exited.crashID)] : [.post(.exited(exited))]
+        }
         if page.kind == .fatal, !worker.startedCaptures.contains(page.sequence) {
             return start(exited.crashID, .page, page) + [.post(.exited(exited))]
         }
@@ -148,7 +161,7 @@ package struct CollectorState: Sendable {
             .start(
                 Job(
                     crashID: crashID, source: source, isFatal: page.kind == .fatal,
-                    isResumed: source != .exit && worker.watch.afterCollectorRestart))
+                    isResumed: source != .exit && worker.resumedCapture == page.sequence))
         ]
     }
 

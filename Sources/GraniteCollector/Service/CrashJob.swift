@@ -10,6 +10,8 @@ import Synchronization
 struct CrashJob: Sendable {
     /// How long a finished report waits for the worker's exit status and its replacement.
     static let endingNanoseconds: UInt64 = 1_000_000_000
+    /// The collector may have been killed from outside once; twice it is the crash itself that ends it.
+    static let replaysWithFiles = 2
 
     var job: CollectorState.Job
     var watch: SupervisorMessage.Watch
@@ -41,13 +43,17 @@ struct CrashJob: Sendable {
     func run(released: () -> Void) {
         let level = min(self.level, (try? page?.status())?.level ?? self.level)
         let isFull = level >= 2
-        let reader = EvidenceReader(socket: job.source == .live ? socket : -1, isFull: isFull)
+        let opensFiles = watch.replays < Self.replaysWithFiles
+        let reader = EvidenceReader(
+            socket: job.source == .live ? socket : -1, isFull: isFull, opensFiles: opensFiles)
         var evidence = reader.read(page, withCapture: job.source != .exit)
         released()
 
-        let analysis = shared.symbolizer.withLock { symbolizer in
-            Analyst(evidence: evidence, symbolizer: symbolizer, isFull: isFull).analyze()
-        }
+        let analysis =
+            opensFiles
+            ? shared.symbolizer.withLock { symbolizer in
+                Analyst(evidence: evidence, symbolizer: symbolizer, isFull: isFull).analyze()
+            } : Analyst(evidence: evidence, symbolizer: nil, isFull: isFull).analyze()
         let ending = job.isFatal ? mailbox.wait(until: granite_monotonic_ns() &+ Self.endingNanoseconds) : Ending()
         // The handler has gone on meanwhile: its last stages and flags are known only now.
         if let page, let last = try? page.capture(), last.sequence == evidence.page.capture?.sequence,
@@ -60,6 +66,18 @@ struct CrashJob: Sendable {
             analysis: analysis,
             level: ["off", "short", "full"][Int(min(level, 2))])
         publish(assembler.assemble(ending: ending))
+    }
+
+    /// Instead of ``run(released:)``: lets the worker go, and tells the supervisor that no report will come.
+    func giveUp(_ reason: String) {
+        if job.source == .live { LiveMemory.release(socket) }
+        // A summary with the worker's id says that the death's report is meant, not a drop site's.
+        let summary =
+            job.isFatal
+            ? CrashSummary(
+                id: job.crashID, kind: CrashReport.Kind.signal.rawValue, reason: reason, category: nil, confidence: nil,
+                request: nil, top: [], fingerprint: nil, complete: false, report: nil) : nil
+        shared.channel.send(.failed(crashID: job.crashID, reason: reason, summary: summary))
     }
 
     private func publish(_ report: CrashReport) {

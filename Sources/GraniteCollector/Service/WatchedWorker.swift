@@ -44,7 +44,9 @@ struct WatchedWorker {
     var isListening: Bool { socket >= 0 && !isReading && !hasHungUp }
 
     enum Hello {
-        case hello, hungUp, nothing
+        /// Of the capture with this sequence, as the worker says.
+        case hello(capture: UInt32)
+        case hungUp, nothing
     }
 
     /// A hello that waits in the memory socket. Anything else that a worker may have sent is dropped.
@@ -54,7 +56,9 @@ struct WatchedWorker {
         // As many as a batch has answers: what a job did not read any more.
         for _ in 0..<Int(GRANITE_MEMORY_BATCH) {
             let count = recv(socket, &hello, size, Int32(MSG_DONTWAIT))
-            if count == size, hello.magic == GRANITE_PAGE_MAGIC { return .hello }
+            if count == size, hello.magic == GRANITE_PAGE_MAGIC {
+                return .hello(capture: hello.capture_sequence)
+            }
             if count == 0 { return .hungUp }
             if count < 0 { return errno == EAGAIN || errno == EINTR ? .nothing : .hungUp }
         }

@@ -139,7 +139,12 @@ final class CollectorProcess {
             }
             state = .running(running)
             observer.event(.collectorStarted(pid: child.pid, restarted: restarted))
-            for dispatch in watchlist.replay() { send(dispatch) }
+            let (dispatches, givenUp) = watchlist.replay()
+            for dispatch in dispatches { send(dispatch) }
+            for id in givenUp {
+                let reason = "\(Watchlist.maxReplays + 1) collectors in a row ended before this report was made."
+                observer.message(.failed(crashID: id, reason: reason, summary: nil))
+            }
         } catch {
             if error.code == .cannotSpawn && (error.errno == ENOENT || error.errno == EACCES || error.errno == ENOEXEC)
             {

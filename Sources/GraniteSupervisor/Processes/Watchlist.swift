@@ -6,6 +6,8 @@ package import GraniteCrashChannel
 package struct Watchlist {
     /// Dead workers without a report that are remembered; each holds two descriptors open.
     package static let maxUnreported = 64
+    /// New collectors that a death is handed to. One that ends each of them must not keep the later deaths from being reported.
+    package static let maxReplays = 3
 
     /// A worker that the collector watches, or whose report is not there yet.
     package struct Entry {
@@ -14,6 +16,8 @@ package struct Watchlist {
         var descriptors: [Descriptor]
         var exited: SupervisorMessage.Exited?
         var respawned: SupervisorMessage.Respawned?
+        /// New collectors that were told of the death.
+        var replays = 0
         /// The death's report is stored, or will never be.
         var isSettled = false
 
@@ -66,15 +70,22 @@ package struct Watchlist {
     }
 
     /// All that a new collector must hear.
-    package func replay() -> [Dispatch] {
-        entries.values.sorted { $0.watch.crashID < $1.watch.crashID }.flatMap { entry in
+    ///
+    /// - Returns: what to send, and the crash ids that are given up, because ``maxReplays`` collectors ended without their report.
+    package mutating func replay() -> (dispatches: [Dispatch], givenUp: [String]) {
+        for (id, entry) in entries where entry.exited != nil { entries[id]?.replays = entry.replays + 1 }
+        let givenUp = entries.filter { $0.value.replays > Self.maxReplays }.keys.sorted()
+        for id in givenUp { entries[id] = nil }
+        let dispatches = entries.values.sorted { $0.watch.crashID < $1.watch.crashID }.flatMap { entry in
             var watch = entry.watch
             watch.afterCollectorRestart = true
+            watch.replays = entry.replays
             var dispatches = [Dispatch(message: .watch(watch), descriptors: entry.descriptors)]
             if let exited = entry.exited { dispatches.append(Dispatch(message: .exited(exited))) }
             if let respawned = entry.respawned { dispatches.append(Dispatch(message: .respawned(respawned))) }
             return dispatches
         }
+        return (dispatches, givenUp)
     }
 
     private mutating func dropIfDone(_ crashID: String) {

@@ -35,6 +35,12 @@ int granite_probe_sleepers(int count);
 void granite_probe_forbid_queued_signals(void);
 /// Starts a thread that blocks every signal but `open` (0: none) by the system call itself, and sleeps.
 int granite_probe_deaf_thread(int open);
+/// The default action for SIGPROF, as a profiler leaves it.
+void granite_probe_default_profile_signal(void);
+/// A handler of the program's own for SIGPROF.
+void granite_probe_take_profile_signal(void);
+/// 1 if SIGPROF still has the program's own handler.
+int granite_probe_has_profile_signal(void);
 /// Opens files until the process has no free descriptor.
 int granite_probe_use_all_descriptors(void);
 /// Starts a thread that stays inside a dl_iterate_phdr callback; returns once it is there.
@@ -49,6 +55,13 @@ int granite_probe_break_page(void *_Nonnull start, size_t length);
 int granite_probe_killed_by_child(void);
 /// Forks a child that crashes; returns the child's wait status.
 int granite_probe_crash_in_fork(void);
+/// Takes SIGSEGV for a handler that ends the process with code 9, and forks a child that crashes; returns its wait status.
+int granite_probe_crash_in_fork_with_handler(void);
+/// Runs `body` in a child of fork(2) that then ends with code 0; returns its wait status.
+int granite_probe_in_fork(void (*_Nonnull body)(void));
+/// Calls `body` on a stack of its own below this thread's, as a coroutine, whose oldest frame says that its caller is in
+/// memory between the two that may not be read.
+void granite_probe_on_foreign_stack(void (*_Nonnull body)(void));
 /// Opens a C++ library and runs its function `probe`: throws and catches. Returns the value it caught, or -1.
 int granite_probe_throw_in(const char *_Nonnull library);
 /// 1 if _Unwind_RaiseException, as a loaded library sees it, lies in libgcc_s.
