@@ -28,6 +28,10 @@ package protocol Exchange: AnyObject {
     /// Whether ``commit(bodyLength:)`` was called since the exchange began: from here on errors cannot become a 500.
     var isCommitted: Bool { get }
 
+    /// Once committed: whether body bytes reach the client. False for HEAD, 204 and 304: then producing them may be left out, and an endless
+    /// body must be. True by default.
+    var wantsBody: Bool { get }
+
     /// Whether the socket refused bytes that are still here: then the next ``write(_:)`` or ``flush()`` waits for the client, as long as the
     /// write time-out allows. While it is false neither waits: they try once and keep what the socket refuses. Cheap; application thread only.
     ///
@@ -36,7 +40,8 @@ package protocol Exchange: AnyObject {
     var mayBlock: Bool { get }
 
     /// Adds body bytes, copied before return: framed, cut to Content-Length, dropped for HEAD, 204 and 304.
-    /// Waits only if ``mayBlock``: then call it without the GIL.
+    /// Waits only if ``mayBlock``: then call it without the GIL. A client that takes bytes more slowly than the transport's minimum rate
+    /// is given up after a while: it holds the application thread.
     ///
     /// - Returns: false when the client is gone: stop producing.
     func write(_ bytes: UnsafeRawBufferPointer) -> Bool
@@ -46,8 +51,9 @@ package protocol Exchange: AnyObject {
     /// - Returns: false when the client is gone: stop producing.
     func flush() -> Bool
 
-    /// Sends `length` bytes of a file from `offset` as body (wsgi.file_wrapper); the descriptor stays the caller's.
-    /// May always block, on the client and on the disk: call it without the GIL.
+    /// Sends `length` bytes of a file from `offset` as body (wsgi.file_wrapper); the descriptor stays the caller's, and may be closed
+    /// once this has returned: what the client does not take at once the transport sends later, from a copy of the descriptor, and closes
+    /// the connection if the file ends early. May block on the disk: call it without the GIL.
     ///
     /// - Returns: false when the client is gone or the file ended early.
     func sendFile(descriptor: Int32, offset: Int, length: Int) -> Bool
@@ -80,6 +86,14 @@ package protocol ApplicationThread: AnyObject {
 
 /// Told of each exchange on the application thread, right around the call. Makes no system call.
 package protocol ExchangeObserver: AnyObject, Sendable {
+    /// A request was refused by the transport, and no application will see it (400, 408, 413, 414, 417, 431, 501, 503, 505).
+    /// On the event loop's thread, outside the application. Does nothing by default.
+    ///
+    /// - Parameters:
+    ///   - request: what is known of it: always the peer and a number; method and target if its first line could be read, else empty;
+    ///     nothing else. Valid during the call.
+    ///   - queuedNanoseconds: how long it waited for the application, else 0.
+    func didReject(_ request: Request, status: Int, bodyBytes: Int, queuedNanoseconds: UInt64)
     /// - Parameter thread: index of the application thread, 0 to `applicationThreads - 1`.
     func willRespond(to request: Request, thread: Int)
     /// - Parameters:
@@ -94,4 +108,9 @@ package protocol ExchangeObserver: AnyObject, Sendable {
 extension Exchange {
     /// An exchange that keeps everything in memory never waits.
     package var mayBlock: Bool { false }
+    package var wantsBody: Bool { true }
+}
+
+extension ExchangeObserver {
+    package func didReject(_ request: Request, status: Int, bodyBytes: Int, queuedNanoseconds: UInt64) {}
 }

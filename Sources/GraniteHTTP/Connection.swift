@@ -24,6 +24,10 @@ final class Connection {
     var mustClose = false
     /// Between dispatch and completion.
     var isInFlight = false
+    /// In the loop's list of those that no event will announce.
+    var isResumed = false
+    /// Body bytes in the temporary file, as the loop has counted them.
+    var spilledBytes = 0
     /// When the request was whole, monotonic nanoseconds.
     var completedAt: UInt64 = 0
     private var bodyFile: Int32 = -1
@@ -32,7 +36,7 @@ final class Connection {
 
     init(
         transport: any Transport, address: UnsafeRawBufferPointer, port: UInt16, limits: RequestLimits, state: ConnectionState,
-        writeTimeoutMilliseconds: Int32
+        patience: ClientPatience, stopSign: StopSign
     ) {
         self.transport = transport
         self.state = state
@@ -40,7 +44,7 @@ final class Connection {
         self.address = .allocate(byteCount: address.count, alignment: 1)
         self.address.copyMemory(from: address)
         reader = RequestReader(limits: limits)
-        writer = ResponseWriter(transport: transport, writeTimeoutMilliseconds: writeTimeoutMilliseconds)
+        writer = ResponseWriter(transport: transport, patience: patience, stopSign: stopSign)
     }
 
     deinit {
@@ -63,8 +67,22 @@ final class Connection {
         writer.prepare(request, isHEAD: head.isHEAD, keepsConnection: head.keepAlive && mayKeepConnection)
     }
 
-    /// Makes ready for a response of our own to a request that could not be read.
-    func prepareRejection() { writer.prepare(.empty, isHEAD: false, keepsConnection: false) }
+    /// Makes ready for a response of our own to a request that could not be read; its first line is told if there was one.
+    func prepareRejection(number: UInt64) {
+        var request = Request.empty
+        request.remoteAddress = UnsafeRawBufferPointer(address)
+        request.remotePort = port
+        request.number = number
+        let head = reader.head
+        if head.target.length > 0 {
+            request.method = head.method.bytes(in: input.base)
+            request.target = head.target.bytes(in: input.base)
+        }
+        writer.prepare(request, isHEAD: false, keepsConnection: false)
+    }
+
+    /// Body bytes that ``spill(directory:)`` would write.
+    var pendingSpillBytes: Int { reader.spillBytes(of: input).count }
 
     /// Whether bytes of a next request are in the buffer.
     var hasUnparsedInput: Bool { reader.hasInput(after: input) }
@@ -90,7 +108,7 @@ final class Connection {
         return true
     }
 
-    private func removeBodyFile() {
+    func removeBodyFile() {
         if bodyFile < 0 { return }
         close(bodyFile)
         bodyFile = -1

@@ -5,7 +5,7 @@
 struct ConnectionTimeouts: Sendable {
     /// From the first byte of a request, or from the accept, to the end of its head: a deadline for all of it, not renewed (slowloris).
     var head: UInt64
-    /// Between two arrivals of body bytes.
+    /// Between two arrivals of body bytes, and to begin with for the whole body.
     var body: UInt64
     /// Between a response and the first byte of the next request.
     var idle: UInt64
@@ -13,6 +13,8 @@ struct ConnectionTimeouts: Sendable {
     var write: UInt64
     /// For the client to take an error response and to close.
     var linger: UInt64
+    /// Every so many body bytes give the whole body a second more; 0: it may take for ever.
+    var bodyBytesPerSecond: UInt64 = 0
 }
 
 struct ConnectionState: Equatable {
@@ -54,6 +56,7 @@ struct ConnectionState: Equatable {
     /// Monotonic nanoseconds; `UInt64.max` where the phase has none.
     private(set) var deadline: UInt64
     private var sentContinue = false
+    private var bodySince: UInt64 = 0
 
     init(acceptedAt now: UInt64, _ timeouts: borrowing ConnectionTimeouts) {
         phase = .idle(fresh: true)
@@ -71,8 +74,10 @@ struct ConnectionState: Equatable {
         }
     }
 
-    /// The reader took what there was, `progressed` if bytes had come since the last time.
-    mutating func advanced(to step: RequestReader.Step, now: UInt64, progressed: Bool, _ timeouts: borrowing ConnectionTimeouts) -> Action {
+    /// The reader took what there was, `progressed` if bytes had come since the last time; `bodyBytes` of the body are here.
+    mutating func advanced(
+        to step: RequestReader.Step, now: UInt64, progressed: Bool, bodyBytes: Int = 0, _ timeouts: borrowing ConnectionTimeouts
+    ) -> Action {
         switch step {
         case .needsHead(let begun):
             if begun && phase != .head {
@@ -82,7 +87,8 @@ struct ConnectionState: Equatable {
             }
             return .none
         case .needsBody(let wantsContinue):
-            if phase != .body || progressed { deadline = now &+ timeouts.body }
+            if phase != .body { bodySince = now }
+            if phase != .body || progressed { deadline = bodyDeadline(now: now, bodyBytes: bodyBytes, timeouts) }
             phase = .body
             if wantsContinue && !sentContinue {
                 sentContinue = true
@@ -100,6 +106,13 @@ struct ConnectionState: Equatable {
             deadline = .max
             return .reject(rejection)
         }
+    }
+
+    /// A byte every now and then is no progress: the sum of all pauses is bounded, too.
+    private func bodyDeadline(now: UInt64, bodyBytes: Int, _ timeouts: borrowing ConnectionTimeouts) -> UInt64 {
+        if timeouts.bodyBytesPerSecond == 0 { return now &+ timeouts.body }
+        let earned = nanoseconds(for: UInt64(max(0, bodyBytes)), at: timeouts.bodyBytesPerSecond)
+        return min(now &+ timeouts.body, bodySince &+ timeouts.body &+ earned)
     }
 
     /// The response is in the output buffer, `drained` if all of it was sent.

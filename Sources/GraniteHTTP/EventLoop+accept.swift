@@ -8,11 +8,18 @@ extension EventLoop {
     private static let acceptsPerTurn = 8
     private static let connectionEvents = UInt32(EPOLLIN.rawValue | EPOLLOUT.rawValue | EPOLLRDHUP.rawValue | EPOLLET.rawValue)
 
+    /// All listeners or none: one that is watched while nobody accepts would be announced without end.
     func startAccepting() -> Bool {
         for (index, listener) in listeners.enumerated() {
             // EPOLLEXCLUSIVE: one of the workers wakes for a connection, not all (epoll_ctl(2)).
             let events = UInt32(EPOLLIN.rawValue) | (1 << 28)
-            if granite_epoll_add(epoll, listener, events, UnsafeRawPointer(bitPattern: Mark.listener + index)) != 0 { return false }
+            if granite_epoll_add(epoll, listener, events, UnsafeRawPointer(bitPattern: Mark.listener + index)) == 0 || errno == EEXIST {
+                continue
+            }
+            let error = errno
+            for added in listeners[..<index] { granite_epoll_remove(epoll, added) }
+            errno = error
+            return false
         }
         isAccepting = true
         return true
@@ -46,7 +53,9 @@ extension EventLoop {
         let connection = Connection(
             transport: SocketTransport(descriptor: descriptor), address: address, port: port, limits: configuration.limits,
             state: ConnectionState(acceptedAt: now, timeouts),
-            writeTimeoutMilliseconds: Int32(truncatingIfNeeded: min(timeouts.write / 1_000_000, 1 << 30)))
+            patience: ClientPatience(
+                timeoutNanoseconds: timeouts.write, minimumBytesPerSecond: configuration.minimumWriteBytesPerSecond),
+            stopSign: stopSign)
         if granite_epoll_add(epoll, descriptor, Self.connectionEvents, Unmanaged.passUnretained(connection).toOpaque()) != 0 {
             connection.transport.close(reset: false)
             return

@@ -5,6 +5,7 @@ extension EventLoop {
         drain(stopDescriptor)
         if isStopping { return }
         isStopping = true
+        stopSign.set()
         drainDeadline = now + configuration.drainTimeout.nanoseconds
         stopAccepting()
         for connection in connections where connection.state.isIdle && connection.input.count == 0 {

@@ -2,6 +2,7 @@
 // the loop and the application run.
 
 import CLinux
+import GraniteExchange
 import Glibc
 
 /// Accepts, reads, parses, sends and closes. One thread owns it at a time; drivers hand it over with a release and an acquire.
@@ -29,6 +30,8 @@ final class EventLoop {
     let stopDescriptor: Int32
     let listeners: [Int32]
     private let heartbeat: () -> Void
+    let observer: (any ExchangeObserver)?
+    let stopSign = StopSign()
     let epoll: Int32
     let maxConnections: Int
     private let tick: UInt64
@@ -36,9 +39,9 @@ final class EventLoop {
     private var eventCount = 0
     private var eventIndex = 0
     var connections: [Connection] = []
-    private var ready = ReadyQueue()
-    /// Readable connections whose turn was over before their bytes were.
-    private var unread: [Connection] = []
+    var ready = ReadyQueue()
+    /// Connections whose turn was over before their bytes were, to be read or to be sent. Each at most once.
+    private var resumed: [Connection] = []
     /// Closed in this turn; events of the turn may still point at them.
     private var buried: [Connection] = []
     private var nextTick: UInt64
@@ -46,20 +49,24 @@ final class EventLoop {
     private var turnsLeft = 0
     var isAccepting = false
     var drainDeadline = UInt64.max
-    private var requestNumber: UInt64 = 0
+    var requestNumber: UInt64 = 0
+    /// Bytes of bodies in temporary files.
+    private var spilledBytes = 0
 
     /// Monotonic nanoseconds, as of the last ``wait(nanoseconds:)``.
     private(set) var now: UInt64
     var isStopping = false
     /// Requests dispatched and not yet back.
-    private(set) var outstanding = 0
+    var outstanding = 0
 
     init(
-        configuration: ServerConfiguration, listeners: [Int32], stopDescriptor: Int32, heartbeat: @escaping () -> Void
+        configuration: ServerConfiguration, listeners: [Int32], stopDescriptor: Int32, observer: (any ExchangeObserver)? = nil,
+        heartbeat: @escaping () -> Void = {}
     ) throws(HTTPServerError) {
         self.configuration = configuration
         self.listeners = listeners
         self.stopDescriptor = stopDescriptor
+        self.observer = observer
         self.heartbeat = heartbeat
         timeouts = configuration.timeouts
         tick = configuration.tickNanoseconds
@@ -112,17 +119,33 @@ final class EventLoop {
     func wait(nanoseconds: Int64?, heldBack: Bool) {
         buried.removeAll(keepingCapacity: true)
         let untilTick = Int64(truncatingIfNeeded: nextTick > now ? nextTick - now : 0)
-        let hasBacklog = !unread.isEmpty || (ready.count > 0 && !heldBack)
+        let hasBacklog = !resumed.isEmpty || (ready.count > 0 && !heldBack)
         let limit = hasBacklog ? 0 : min(nanoseconds ?? .max, untilTick)
         let count = granite_epoll_wait(epoll, events, Int32(Self.eventCapacity), limit)
         eventIndex = 0
         eventCount = max(0, Int(count))
         now = granite_monotonic_ns()
         turnsLeft = ready.count + Self.requestsPerTurn
-        if !unread.isEmpty {
-            let resumed = unread
-            unread.removeAll(keepingCapacity: true)
-            for connection in resumed where connection.state.isReading { readOn(connection) }
+        if !resumed.isEmpty { goOn() }
+    }
+
+    /// Without an event the connection's turn comes again after the others'.
+    func resume(_ connection: Connection) {
+        if connection.isResumed { return }
+        connection.isResumed = true
+        resumed.append(connection)
+    }
+
+    private func goOn() {
+        let connections = resumed
+        resumed.removeAll(keepingCapacity: true)
+        for connection in connections {
+            connection.isResumed = false
+            switch connection.state.phase {
+            case .idle, .head, .body: readOn(connection)
+            case .writing: writeOn(connection)
+            case .request, .lingering, .closed: continue
+            }
         }
     }
 
@@ -201,7 +224,10 @@ final class EventLoop {
             if broken { connection.mustClose = true }
         case .writing: writeOn(connection)
         case .lingering: lingerOn(connection)
-        case .idle, .head, .body: if connection.isReadable { readOn(connection) }
+        case .idle, .head, .body:
+            // A "100 Continue" that the socket had refused.
+            if connection.writer.output.count > 0 && !connection.writer.send() { return close(connection) }
+            if connection.isReadable { readOn(connection) }
         }
     }
 
@@ -216,6 +242,7 @@ final class EventLoop {
         if connection.index >= connections.count || connections[connection.index] !== connection { return }
         connection.state.closed()
         connection.transport.close(reset: reset)
+        forgetBody(of: connection)
         buried.append(connection)
         // Swap with the last: the order means nothing.
         let last = connections.removeLast()
@@ -236,11 +263,12 @@ final class EventLoop {
             if connection.input.count > 0 || reads == 0 {
                 let step = connection.reader.advance(&connection.input)
                 if step == .spill {
-                    if connection.spill(directory: configuration.temporaryDirectory) { continue }
+                    if spill(connection) { continue }
                     reject(connection, .storage)
                     return
                 }
-                let action = connection.state.advanced(to: step, now: now, progressed: progressed, timeouts)
+                let action = connection.state.advanced(
+                    to: step, now: now, progressed: progressed, bodyBytes: connection.reader.bodyLength, timeouts)
                 if action != .none {
                     perform(action, on: connection)
                     if action != .sendContinue || connection.state.phase == .closed { return }
@@ -252,7 +280,7 @@ final class EventLoop {
             }
             if !connection.isReadable { return }
             if reads == Self.readsPerTurn {
-                unread.append(connection)
+                resume(connection)
                 return
             }
             reads += 1
@@ -278,6 +306,21 @@ final class EventLoop {
         }
     }
 
+    private func spill(_ connection: Connection) -> Bool {
+        let bytes = connection.pendingSpillBytes
+        if bytes > configuration.maxSpilledBytes - spilledBytes { return false }
+        if !connection.spill(directory: configuration.temporaryDirectory) { return false }
+        spilledBytes += bytes
+        connection.spilledBytes += bytes
+        return true
+    }
+
+    private func forgetBody(of connection: Connection) {
+        spilledBytes -= connection.spilledBytes
+        connection.spilledBytes = 0
+        connection.removeBodyFile()
+    }
+
     private func lingerOn(_ connection: Connection) {
         var scratch: (UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0, 0, 0, 0, 0)
         // At most 64 KiB a turn; the linger deadline bounds the whole.
@@ -293,16 +336,16 @@ final class EventLoop {
         }
     }
 
-    private func perform(_ action: ConnectionState.Action, on connection: Connection) {
+    func perform(_ action: ConnectionState.Action, on connection: Connection) {
         switch action {
         case .none: return
         case .readNext:
+            forgetBody(of: connection)
             connection.nextRequest()
-            if isStopping && connection.input.count == 0 {
-                close(connection)
-            } else if connection.input.count > 0 || connection.isReadable || connection.sawEnd {
-                readOn(connection)
-            }
+            // What has come before the client could know of a stop is answered: closing would reset the connection, and take the response.
+            if isStopping { connection.isReadable = true }
+            if connection.input.count > 0 || connection.isReadable || connection.sawEnd { readOn(connection) }
+            if isStopping && connection.state.isIdle { close(connection) }
         case .sendContinue:
             if !connection.writer.sendContinue() { close(connection) }
         case .dispatch:
@@ -315,68 +358,6 @@ final class EventLoop {
             connection.transport.endOutput()
             lingerOn(connection)
         case .close: close(connection, reset: connection.writer.needsReset)
-        }
-    }
-
-    // MARK: - Responding
-
-    /// The driver is about to have the request answered.
-    func dispatched(_ connection: Connection) {
-        connection.isInFlight = true
-        outstanding += 1
-    }
-
-    /// The request is answered: sends what is left of the response, and goes on with the connection.
-    func finished(_ connection: Connection) {
-        outstanding -= 1
-        connection.isInFlight = false
-        if connection.mustClose || connection.writer.isGone {
-            close(connection, reset: connection.writer.needsReset)
-            return
-        }
-        sendResponse(connection)
-    }
-
-    private func sendResponse(_ connection: Connection) {
-        let writer = connection.writer
-        if !writer.send() {
-            close(connection)
-            return
-        }
-        let ending: ConnectionState.Ending
-        if writer.keepsConnection {
-            ending = .keep
-        } else if writer.needsReset {
-            ending = .close
-        } else {
-            // Closing with unread bytes would reset the connection, and could take the response with it.
-            ending = connection.isReadable || !connection.reader.isComplete || connection.hasUnparsedInput ? .linger : .close
-        }
-        perform(connection.state.responded(ending, drained: writer.output.count == 0, now: now, timeouts), on: connection)
-    }
-
-    private func writeOn(_ connection: Connection) {
-        if !connection.writer.send() {
-            close(connection)
-            return
-        }
-        perform(connection.state.wrote(drained: connection.writer.output.count == 0, now: now, timeouts), on: connection)
-    }
-
-    private func reject(_ connection: Connection, _ rejection: Rejection) {
-        connection.prepareRejection()
-        connection.writer.respond(status: rejection.status, reason: reasonPhrase(rejection.status), text: rejection.reason)
-        sendResponse(connection)
-    }
-
-    private func expireQueued() {
-        let limit = configuration.queueTimeout.nanoseconds
-        while let connection = ready.first, now &- connection.completedAt >= limit, now > connection.completedAt {
-            guard let expired = popReady() else { return }
-            expired.writer.respond(
-                status: 503, reason: "Service Unavailable", text: "all threads of the application are busy",
-                retryAfter: configuration.retryAfterSeconds)
-            sendResponse(expired)
         }
     }
 }

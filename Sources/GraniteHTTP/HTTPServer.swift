@@ -16,8 +16,7 @@ package final class HTTPServer: @unchecked Sendable {  // immutable but for the 
     /// - Parameters:
     ///   - listeners: bound, listening stream sockets, perhaps shared with other workers. They stay the caller's, are made non-blocking, and
     ///     must stay open until ``run()`` has returned.
-    ///   - observer: told of each exchange, on application threads. Requests that are refused before the application sees them (4xx, 503)
-    ///     are not exchanges.
+    ///   - observer: told of each exchange, on application threads, and of requests that are refused before the application sees them.
     ///   - heartbeat: called about once a second on the loop's thread, outside the application (no GIL). With one application thread it may
     ///     pause for up to a tenth of a second more when a call begins to last.
     /// - Throws: ``HTTPServerError``.
@@ -30,7 +29,8 @@ package final class HTTPServer: @unchecked Sendable {  // immutable but for the 
         if stopDescriptor < 0 { throw HTTPServerError(code: .eventDescriptor, errorNumber: errno) }
         do {
             loop = try EventLoop(
-                configuration: configuration, listeners: listeners, stopDescriptor: stopDescriptor, heartbeat: heartbeat)
+                configuration: configuration, listeners: listeners, stopDescriptor: stopDescriptor, observer: observer,
+                heartbeat: heartbeat)
         } catch {
             close(stopDescriptor)
             throw error

@@ -45,9 +45,7 @@ struct RequestReader: ~Copyable {
 
     var head: RequestHead { parser.head }
     var fields: UnsafeMutablePointer<HeaderField> { parser.fields }
-    /// Whether part of the body is in the file.
-    var hasSpilled: Bool { spilled > 0 }
-    /// The body's length, once complete.
+    /// Body bytes so far, chunked framing removed.
     var bodyLength: Int { spilled + bodyEnd - parser.head.length }
     var isComplete: Bool { if case .complete = phase { true } else { false } }
 

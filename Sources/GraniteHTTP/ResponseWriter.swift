@@ -12,7 +12,7 @@ protocol WaitObserver: AnyObject {
 
 /// Writes one response after the other of a connection. The thread that answers the request owns it, then the loop again.
 final class ResponseWriter: Exchange {
-    private enum Framing: Equatable {
+    enum Framing: Equatable {
         /// HEAD, 204, 304: a head alone.
         case headOnly
         case fixed(remaining: Int)
@@ -22,16 +22,19 @@ final class ResponseWriter: Exchange {
 
     /// Above this an append tries to send first, and bytes are sent from where they are instead of being copied.
     static let highWaterBytes = 512 * 1024
-    /// A file up to this size is read into the buffer: one send instead of two.
-    private static let smallFileBytes = 32 * 1024
 
     private(set) var request = Request.empty
-    private(set) var output = OutputBuffer()
-    private let transport: any Transport
-    private let writeTimeoutMilliseconds: Int32
+    var output = OutputBuffer()
+    /// What is left of a file that is part of the response; it comes after `output`.
+    var file: PendingFile?
+    let transport: any Transport
+    private let stopSign: StopSign
+    private var patience: ClientPatience
+    /// Bytes of this response that the client took.
+    private var takenBytes: UInt64 = 0
     private var date = DateHeader()
     private weak var waiting: (any WaitObserver)?
-    private var framing = Framing.headOnly
+    var framing = Framing.headOnly
     private var declaredLength: Int?
     /// Bytes in the buffer that belong to no response: a "100 Continue" that the socket refused.
     private var unsentBefore = 0
@@ -39,24 +42,33 @@ final class ResponseWriter: Exchange {
     private var hasServer = false
     private var isHEAD = false
     /// The socket refused bytes since the output was last empty.
-    private var wasRefused = false
+    var wasRefused = false
 
     private(set) var isCommitted = false
     private(set) var isFinished = false
     /// The client is gone, or took nothing for as long as the write time-out.
-    private(set) var isGone = false
+    var isGone = false
     /// Whether the connection serves another request after this one.
     private(set) var keepsConnection = false
     /// The body was cut short in a way that only a reset tells the client.
     private(set) var needsReset = false
     private(set) var status = 0
     /// Body bytes of the response, before chunked framing.
-    private(set) var bodyBytes = 0
+    var bodyBytes = 0
 
-    init(transport: any Transport, writeTimeoutMilliseconds: Int32) {
+    init(transport: any Transport, patience: ClientPatience, stopSign: StopSign) {
         self.transport = transport
-        self.writeTimeoutMilliseconds = writeTimeoutMilliseconds
+        self.patience = patience
+        self.stopSign = stopSign
     }
+
+    deinit { closeFile() }
+
+    /// Whether something of the response waits for the client.
+    var hasUnsent: Bool { output.count > 0 || file != nil }
+
+    /// Whether ``send()`` stopped for the other connections' sake: no event will tell when to go on.
+    var isInterrupted: Bool { file != nil && !wasRefused && !isGone }
 
     /// Makes ready for the next response; what went before has been sent.
     func prepare(_ request: Request, isHEAD: Bool, keepsConnection: Bool) {
@@ -69,6 +81,8 @@ final class ResponseWriter: Exchange {
         status = 0
         bodyBytes = 0
         unsentBefore = output.count
+        takenBytes = 0
+        patience.reset()
         begin()
     }
 
@@ -121,8 +135,12 @@ final class ResponseWriter: Exchange {
     func commit(bodyLength: Int?) {
         precondition(!isCommitted && status != 0)
         isCommitted = true
-        let length = declaredLength ?? bodyLength
+        if stopSign.isOn { keepsConnection = false }
         let hasNoContent = status < 200 || status == 204
+        // RFC 9110 section 8.6: with HEAD and 304 Content-Length is what a GET would get. The application knows; that it gave no body here
+        // does not mean 0.
+        let isUnknown = status == 304 || (isHEAD && bodyLength == 0)
+        let length = declaredLength ?? (isUnknown ? nil : bodyLength)
         if let length, !hasNoContent {
             output.append("Content-Length: ")
             output.append(decimal: length)
@@ -154,7 +172,9 @@ final class ResponseWriter: Exchange {
         }
     }
 
-    var mayBlock: Bool { wasRefused && !isGone }
+    var wantsBody: Bool { framing != .headOnly }
+
+    var mayBlock: Bool { (wasRefused || file != nil) && !isGone }
 
     func write(_ bytes: UnsafeRawBufferPointer) -> Bool {
         if isGone || !isCommitted || isFinished { return false }
@@ -187,36 +207,13 @@ final class ResponseWriter: Exchange {
         return send()
     }
 
-    func sendFile(descriptor: Int32, offset: Int, length: Int) -> Bool {
-        if isGone || !isCommitted || isFinished { return false }
-        var length = max(0, length)
-        switch framing {
-        case .headOnly: return true
-        case .fixed(let remaining): length = min(length, remaining)
-        case .chunked, .untilClose: break
-        }
-        if length == 0 { return true }
-        if length <= Self.smallFileBytes { return copyFile(descriptor, offset, length) }
-        if framing == .chunked {
-            output.append(hexadecimal: length)
-            output.append("\r\n")
-        }
-        guard waitForRoom(0) else { return false }
-        let sent = stream(descriptor, offset, length)
-        bodyBytes += sent
-        if case .fixed(let remaining) = framing { framing = .fixed(remaining: remaining - sent) }
-        if sent == length && framing == .chunked { output.append("\r\n") }
-        // A chunk whose size was announced can't be ended early.
-        if sent < length && framing == .chunked { cut() }
-        return sent == length && !isGone
-    }
-
     func finish() {
         if isFinished { return }
         precondition(isCommitted)
         isFinished = true
         switch framing {
-        case .chunked: output.append("0\r\n\r\n")
+        // Behind a file that is still on its way the end is written when that has been sent.
+        case .chunked: if file == nil { output.append("0\r\n\r\n") }
         case .fixed(let remaining) where remaining > 0: keepsConnection = false
         case .fixed, .headOnly, .untilClose: break
         }
@@ -256,7 +253,8 @@ final class ResponseWriter: Exchange {
     }
 
     /// Ends a response that can't be completed: without its last chunk or bytes, and where only a reset tells, with that.
-    private func cut() {
+    func cut() {
+        closeFile()
         isFinished = true
         keepsConnection = false
         if framing == .untilClose { needsReset = true }
@@ -268,16 +266,22 @@ final class ResponseWriter: Exchange {
     func send() -> Bool {
         while output.count > 0 && !isGone {
             switch transport.send(output.unsent) {
-            case .moved(let count): output.consume(count)
+            case .moved(let count):
+                output.consume(count)
+                took(count)
             case .wouldBlock:
                 wasRefused = true
                 return true
             case .failed: isGone = true
             }
         }
+        if file != nil && !isGone { return sendPendingFile() }
         wasRefused = false
         return !isGone
     }
+
+    @inline(__always)
+    func took(_ bytes: Int) { takenBytes &+= UInt64(truncatingIfNeeded: bytes) }
 
     private func append(_ bytes: UnsafeRawBufferPointer) {
         if output.count + bytes.count <= Self.highWaterBytes {
@@ -290,6 +294,7 @@ final class ResponseWriter: Exchange {
             case .moved(let count):
                 let buffered = min(count, output.count)
                 output.consume(buffered)
+                took(count)
                 rest = UnsafeRawBufferPointer(rebasing: rest[(count - buffered)...])
             case .wouldBlock:
                 wasRefused = true
@@ -300,42 +305,22 @@ final class ResponseWriter: Exchange {
         }
     }
 
-    /// Waits until at most `limit` bytes are unsent. Returns false if the client is gone or took nothing in time.
-    private func waitForRoom(_ limit: Int) -> Bool {
-        while send() && output.count > limit { waitForClient() }
+    /// Waits until no file and at most `limit` bytes are unsent. Returns false if the client is gone or took nothing in time.
+    func waitForRoom(_ limit: Int) -> Bool {
+        while send() && (file != nil || output.count > limit) {
+            if wasRefused { waitForClient() }
+        }
         return !isGone
     }
 
     private func waitForClient() {
         waiting?.applicationThreadWillWait()
-        if !transport.waitUntilWritable(milliseconds: writeTimeoutMilliseconds) { isGone = true }
-    }
-
-    private func copyFile(_ descriptor: Int32, _ offset: Int, _ length: Int) -> Bool {
-        withUnsafeTemporaryAllocation(byteCount: length, alignment: 16) { buffer in
-            var filled = 0
-            while filled < length {
-                let count = pread(descriptor, buffer.baseAddress! + filled, length - filled, off_t(offset + filled))
-                if count < 0 && errno == EINTR { continue }
-                if count <= 0 { break }
-                filled += count
-            }
-            return write(UnsafeRawBufferPointer(rebasing: buffer[..<filled])) && filled == length
-        }
-    }
-
-    /// Returns how many bytes were sent before the file ended or the client went.
-    private func stream(_ descriptor: Int32, _ offset: Int, _ length: Int) -> Int {
-        var sent = 0
-        while sent < length && !isGone {
-            switch transport.send(file: descriptor, offset: offset + sent, length: length - sent) {
-            case .moved(0): return sent
-            case .moved(let count): sent += count
-            case .wouldBlock: waitForClient()
-            case .failed: isGone = true
-            }
-        }
-        return sent
+        let rest = patience.rest(takenBytes: takenBytes)
+        let start = granite_monotonic_ns()
+        // At least a millisecond, unless nothing is left: 0 would ask without waiting.
+        let milliseconds = Int32(truncatingIfNeeded: min((rest + 999_999) / 1_000_000, 1 << 30))
+        if rest == 0 || !transport.waitUntilWritable(milliseconds: milliseconds) { isGone = true }
+        patience.waited(nanoseconds: granite_monotonic_ns() &- start)
     }
 
     private static func parseLength(_ value: UnsafeRawBufferPointer) -> Int? {

@@ -18,25 +18,33 @@ package struct ServerConfiguration: Sendable {
     package var limits = RequestLimits()
     /// For a whole head, from its first byte or the accept.
     package var headTimeout = Duration.seconds(30)
-    /// Between two arrivals of body bytes.
+    /// Between two arrivals of body bytes, and for the whole body, which gets a second more for every ``minimumBodyBytesPerSecond``.
     package var bodyTimeout = Duration.seconds(30)
+    /// Of a request's body, on average. 0: as slow as the client likes.
+    package var minimumBodyBytesPerSecond: UInt64 = 500
     /// Between a response and the next request.
     package var keepAliveTimeout = Duration.seconds(75)
-    /// Between two moments in which the client takes response bytes.
+    /// Between two moments in which the client takes response bytes. As long, and a second more for every
+    /// ``minimumWriteBytesPerSecond`` taken, a streamed response may keep its application thread waiting for the client in all.
     package var writeTimeout = Duration.seconds(60)
+    /// What a client must take, on average, of a response for which an application thread waits. 0: as slow as it likes. Whole bodies
+    /// and files need no thread while they are sent.
+    package var minimumWriteBytesPerSecond: UInt64 = 8192
     /// For a client to take an error response and close.
     package var lingerTimeout = Duration.seconds(2)
     /// From ``HTTPServer/requestStop()`` until open connections are cut.
     package var drainTimeout = Duration.seconds(30)
     /// Where long bodies are spilled to.
     package var temporaryDirectory = "/tmp"
+    /// Bytes of all bodies that lie there at a time, at most; what comes beyond is refused with 503.
+    package var maxSpilledBytes = 4 << 30
 
     package init() {}
 
     var timeouts: ConnectionTimeouts {
         ConnectionTimeouts(
             head: headTimeout.nanoseconds, body: bodyTimeout.nanoseconds, idle: keepAliveTimeout.nanoseconds,
-            write: writeTimeout.nanoseconds, linger: lingerTimeout.nanoseconds)
+            write: writeTimeout.nanoseconds, linger: lingerTimeout.nanoseconds, bodyBytesPerSecond: minimumBodyBytesPerSecond)
     }
 
     /// How often deadlines are looked at: a second, or a quarter of the shortest time-out.

@@ -86,7 +86,8 @@ enum FileWrapper {
     private static let new: @convention(c) (Object?, Object?, Object?) -> Object? = { type, arguments, keywords in
         guard let type, let arguments else { return nil }
         let count = PyTuple_Size(arguments)
-        guard keywords == nil, count == 1 || count == 2, let file = PyTuple_GetItem(arguments, 0) else {
+        // `wrapper(file, **{})` may come as an empty dict.
+        guard keywords.map({ PyDict_Size($0) == 0 }) ?? true, count == 1 || count == 2, let file = PyTuple_GetItem(arguments, 0) else {
             PyErr_SetString(granite_python_TypeError(), "wsgi.file_wrapper takes a file and, optionally, a block size")
             return nil
         }

@@ -54,7 +54,7 @@ enum ResponseHead {
                 guard isFieldValue(valueBytes) else {
                     return refuse(
                         granite_python_ValueError(),
-                        "the value of header \(quoted(nameBytes)) has a line break or NUL in it")
+                        "the value of header \(quoted(nameBytes)) has a control character in it")
                 }
                 if nameBytes.count == 14 && equals(nameBytes, "content-length") {
                     guard length == -1, let number = decimal(valueBytes) else {
@@ -102,8 +102,7 @@ enum ResponseHead {
             guard byte &- 48 < 10 else { return nil }
             code = code * 10 + Int(byte &- 48)
         }
-        guard (200...599).contains(code) else { return nil }
-        return bytes[4...].allSatisfy { $0 >= 32 && $0 != 127 || $0 == 9 } ? code : nil
+        return (200...599).contains(code) ? code : nil
     }
 
     /// RFC 9110 token.
@@ -120,8 +119,9 @@ enum ResponseHead {
     private static let tokenLow: UInt64 = 0x03ff_6cfa_0000_0000
     private static let tokenHigh: UInt64 = 0x57ff_ffff_c7ff_fffe
 
+    /// PEP 3333: no control characters; RFC 9110, 5.5 has the tab as white space.
     static func isFieldValue(_ bytes: UnsafeRawBufferPointer) -> Bool {
-        for byte in bytes where byte == 13 || byte == 10 || byte == 0 { return false }
+        for byte in bytes where byte < 32 && byte != 9 || byte == 127 { return false }
         return true
     }
 

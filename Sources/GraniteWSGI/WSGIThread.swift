@@ -79,6 +79,10 @@ final class WSGIThread: ApplicationThread {
     private func fail(_ exchange: any Exchange, _ request: Request) {
         RequestError.report(request, idPrefix: application.requestIDPrefix)
         exchange.fail()
+        // Python code still runs for this request: close(), `finally`, destructors. Nothing that they call may begin a
+        // response that is over: as after a head that is out, start_response raises what it is given, write is dropped.
+        head = .committed
+        isClientGone = true
     }
 
     // MARK: The body
@@ -143,6 +147,8 @@ final class WSGIThread: ApplicationThread {
             // Content-Length header").
             if declaredLength >= 0 && sentLength >= declaredLength && head == .committed { break }
             guard commit(exchange, length: nil) else { return false }
+            // HEAD: PEP 3333 lets a server stop here, and an endless iterable would never find out that nobody listens.
+            guard exchange.wantsBody else { break }
             guard write(chunk, exchange) else { break }
             if declaredLength < 0 || sentLength < declaredLength { flush(exchange) }
         }
@@ -263,17 +269,19 @@ final class WSGIThread: ApplicationThread {
 
     /// The head is out: nothing can replace it, so the application's exception goes on (PEP 3333, "The start_response()
     /// callable").
-    private func raise(_ exception: Object) -> Bool {
-        let parts = (0..<3).map { index in
-            PyTuple_GetItem(exception, index).flatMap { $0 == granite_python_None() ? nil : $0.retained() }
-        }
-        if parts[0] == nil {
-            for part in parts { part?.release() }
+    private func raise(_ information: Object) -> Bool {
+        guard let value = PyTuple_GetItem(information, 1), value != granite_python_None() else {
             PyErr_SetString(
                 granite_python_AssertionError(), "start_response was called with exc_info after the headers were sent")
-        } else {
-            PyErr_Restore(parts[0], parts[1], parts[2])
+            return false
         }
+        // PyErr_Restore believes what it is given: anything but an exception becomes one by casting (3.12 and later).
+        guard value.hasFlag(GRANITE_TPFLAGS_BASE_EXC_SUBCLASS) else {
+            PyErr_SetString(granite_python_TypeError(), "exc_info must be what sys.exc_info() returns")
+            return false
+        }
+        let traceback = PyTuple_GetItem(information, 2).flatMap { $0 == granite_python_None() ? nil : $0 }
+        PyErr_Restore(Object(value.pointee.ob_type).retained(), value.retained(), traceback?.retained())
         return false
     }
 

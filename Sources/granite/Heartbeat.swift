@@ -8,7 +8,6 @@ import Glibc
 
 /// Keeps the crash page fresh, and notices when the supervisor is gone.
 final class Heartbeat: @unchecked Sendable {  // called by the loop alone, which is on one thread at a time
-    private let accessLog: AccessLog?
     private let statistics: Int32
     private let pageBytes = UInt64(sysconf(Int32(_SC_PAGESIZE)))
     /// The server's eventfd: written when the supervisor is gone. Set before the server runs.
@@ -18,8 +17,7 @@ final class Heartbeat: @unchecked Sendable {  // called by the loop alone, which
     let reopenDescriptor = granite_eventfd()
     private let log: LogOutput
 
-    init(accessLog: AccessLog?, log: LogOutput) {
-        self.accessLog = accessLog
+    init(log: LogOutput) {
         self.log = log
         statistics = open("/proc/self/statm", O_RDONLY | O_CLOEXEC)
     }
@@ -33,7 +31,6 @@ final class Heartbeat: @unchecked Sendable {  // called by the loop alone, which
         Capture.setHeartbeat(monotonicNanoseconds: granite_monotonic_ns())
         if let bytes = residentBytes() { Capture.setResidentBytes(bytes) }
         Capture.refreshModules()
-        accessLog?.flush()
         reopenLogIfAsked()
         var status = pollfd(fd: WorkerDescriptor.status, events: 0, revents: 0)
         if poll(&status, 1, 0) > 0, Int32(status.revents) & POLLHUP != 0 {

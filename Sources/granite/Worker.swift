@@ -24,15 +24,17 @@ struct Worker {
         let application = try load(in: interpreter, requestIDs: requestIDs)
         Capture.refreshModules()
         let log = LogOutput(descriptor: WorkerDescriptor.log, path: configuration.logFile)
-        let accessLog = configuration.accessLog
-            ? AccessLog(format: configuration.logFormat, slot: slot, pid: getpid(), output: log) : nil
-        let heartbeat = Heartbeat(accessLog: accessLog, log: log)
+        let accessLog = try configuration.accessLog ? startAccessLog(log) : nil
+        let heartbeat = Heartbeat(log: log)
         do {
             let server = try HTTPServer(
                 configuration: serverConfiguration, listeners: listeners, application: application,
                 observer: WorkerObserver(requestIDs: requestIDs, accessLog: accessLog), heartbeat: { heartbeat.beat() })
             heartbeat.stopDescriptor = server.stopDescriptor
             try obeySignals(server: server, heartbeat: heartbeat)
+            // Their descriptors end with the server, and a closed one's number may become a file of the application's: Python may take
+            // seconds to end. From here on the worker is stopping anyway.
+            defer { withExtendedLifetime((server, heartbeat)) { forgetSignals() } }
             heartbeat.beat()
             Capture.setReady()
             WorkerStatus.ready.send()
@@ -41,8 +43,17 @@ struct Worker {
             throw WorkerFailure(code: .internalError, message: "The worker cannot serve: \(error)")
         }
         WorkerStatus.stopping.send()
-        accessLog?.flush()
+        accessLog?.close()
         interpreter.finalize()
+    }
+
+    private func startAccessLog(_ log: LogOutput) throws(WorkerFailure) -> AccessLog {
+        do throws(AccessLog.Unstarted) {
+            return try AccessLog(format: configuration.logFormat, slot: slot, pid: getpid(), output: log)
+        } catch {
+            throw WorkerFailure(
+                code: .internalError, message: "The access log's thread cannot be started: \(String(cString: strerror(error.errno))). Raise the limit of processes (ulimit -u, pids.max).")
+        }
     }
 
     private func startPython() throws(WorkerFailure) -> PythonInterpreter {
@@ -88,12 +99,21 @@ struct Worker {
         server.limits.maxRequestLineBytes = configuration.maxRequestLineBytes
         server.limits.maxHeaderFields = configuration.maxHeaderFields
         server.limits.maxHeaderFieldBytes = configuration.maxHeaderFieldBytes
+        // The two limits of single lines must be reachable, with room for ordinary ones beside them.
+        server.limits.maxHeadBytes = Self.headBytes(line: configuration.maxRequestLineBytes, field: configuration.maxHeaderFieldBytes)
         server.limits.maxBodyBytes = configuration.maxBodyBytes
         server.headTimeout = .seconds(configuration.headerTimeoutSeconds)
         server.bodyTimeout = .seconds(configuration.bodyTimeoutSeconds)
         server.keepAliveTimeout = .seconds(configuration.keepAliveTimeoutSeconds)
         server.drainTimeout = .seconds(configuration.gracefulTimeoutSeconds)
+        if let directory = getenv("TMPDIR").map({ String(cString: $0) }), directory.hasPrefix("/") { server.temporaryDirectory = directory }
         return server
+    }
+
+    /// Below the parser's own bound, whatever was asked for.
+    private static func headBytes(line: Int, field: Int) -> Int {
+        let most = (1 << 30) - 1
+        return min(most, min(max(line, 0), most) + min(max(field, 0), most) + 64 * 1024)
     }
 
     /// SIGTERM stops gracefully, SIGUSR1 reopens the log.
@@ -104,5 +124,10 @@ struct Worker {
                 throw WorkerFailure(code: .internalError, message: "Signal \(number) cannot be handled: \(String(cString: strerror(error))).")
             }
         }
+    }
+
+    /// Handled and noted nowhere.
+    private func forgetSignals() {
+        for number in [SIGTERM, SIGUSR1] { _ = granite_signal_note(number, 0) }
     }
 }

@@ -33,6 +33,12 @@ final class WorkerObserver: ExchangeObserver {
             request, id: requestIDs.id(of: request.number), status: status, bodyBytes: bodyBytes, queuedNanoseconds: queuedNanoseconds,
             applicationNanoseconds: applicationNanoseconds)
     }
+
+    func didReject(_ request: Request, status: Int, bodyBytes: Int, queuedNanoseconds: UInt64) {
+        accessLog?.append(
+            request, id: requestIDs.id(of: request.number), status: status, bodyBytes: bodyBytes, queuedNanoseconds: queuedNanoseconds,
+            applicationNanoseconds: 0)
+    }
 }
 
 /// Request ids of one worker: 8 random digits, then the request's number in it; 16 hexadecimal digits in all.

@@ -27,6 +27,25 @@ import Testing
         #expect(state.deadlinePassed() == .reject(.bodyTimeout))
     }
 
+    @Test func aBodyThatTricklesHasADeadlineOfItsOwn() {
+        let second: UInt64 = 1_000_000_000
+        let timeouts = ConnectionTimeouts(
+            head: 30 * second, body: 30 * second, idle: second, write: second, linger: second, bodyBytesPerSecond: 500)
+        var state = ConnectionState(acceptedAt: 0, timeouts)
+        for (byte, time) in [(0, 0), (1, 20), (2, 29)] as [(Int, UInt64)] {
+            _ = state.advanced(
+                to: .needsBody(wantsContinue: false), now: time * second, progressed: true, bodyBytes: byte, timeouts)
+        }
+        #expect(state.deadline == 30 * second + 2 * second / 500)
+        // 500 bytes earn a second, and no pause may be longer than before.
+        _ = state.advanced(
+            to: .needsBody(wantsContinue: false), now: 29 * second, progressed: true, bodyBytes: 5000, timeouts)
+        #expect(state.deadline == 40 * second)
+        _ = state.advanced(
+            to: .needsBody(wantsContinue: false), now: 30 * second, progressed: true, bodyBytes: 1_000_000, timeouts)
+        #expect(state.deadline == 60 * second)
+    }
+
     @Test func continueIsSentOncePerRequest() {
         var state = ConnectionState(acceptedAt: 0, timeouts)
         #expect(state.advanced(to: .needsBody(wantsContinue: true), now: 1, progressed: true, timeouts) == .sendContinue)

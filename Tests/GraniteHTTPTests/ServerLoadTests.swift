@@ -114,6 +114,72 @@ extension SocketTests {
             #expect(slow.response().body == "small")
         }
 
+        @Test(arguments: [true, false]) func aSlowReaderOfALargeFileHoldsNoApplicationThread(isChunked: Bool) throws {
+            let count = 20_000_000
+            let file = try TestFile(bytes: (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 7 >> 4) })
+            let returned = DispatchSemaphore(value: 0)
+            let server = try TestServer { exchange in
+                if exchange.target != "/big" { return exchange.answer("small") }
+                let copy = dup(file.descriptor)
+                exchange.start()
+                exchange.commit(bodyLength: isChunked ? nil : count)
+                #expect(exchange.sendFile(descriptor: copy, offset: 0, length: count))
+                exchange.finish()
+                close(copy)  // the rest is sent from the transport's own descriptor
+                returned.signal()
+            }
+            let slow = TestClient(server.port, receiveBuffer: 4096)
+            slow.send("GET /big HTTP/1.1\r\nHost: a\r\n\r\nGET /next HTTP/1.1\r\nHost: a\r\n\r\n")
+            // Nothing of the body was read.
+            #expect(returned.wait(timeout: .now() + 20) == .success)
+            let other = TestClient(server.port)
+            for _ in 0..<10 {
+                other.send(get)
+                #expect(other.response().body == "small")
+            }
+            _ = slow.read(until: "\r\n\r\n")
+            if isChunked { _ = slow.read(until: "\r\n") }
+            #expect(slow.read(count: count) == file.bytes)
+            if isChunked { #expect(slow.read(count: 7) == latin1("\r\n0\r\n\r\n")) }
+            #expect(slow.response().body == "small")
+        }
+
+        @Test func whatComesAfterALargeFileKeepsItsPlace() throws {
+            let count = 8_000_000
+            let file = try TestFile(bytes: [UInt8](repeating: 0x66, count: count))
+            let server = try TestServer { exchange in
+                exchange.start()
+                exchange.commit(bodyLength: count + 10)
+                _ = exchange.write("start")
+                #expect(exchange.sendFile(descriptor: file.descriptor, offset: 0, length: count))
+                #expect(exchange.write("after"))
+                exchange.finish()
+            }
+            let client = TestClient(server.port, receiveBuffer: 4096)
+            client.send(get)
+            _ = client.read(until: "\r\n\r\n")
+            #expect(client.read(count: 5) == latin1("start"))
+            #expect(client.read(count: count) == file.bytes)
+            #expect(client.read(count: 5) == latin1("after"))
+        }
+
+        @Test func bodiesBeyondTheRoomForSpilledOnesAreRefusedUntilThereIsSome() throws {
+            var configuration = ServerConfiguration()
+            configuration.limits.bodyMemoryLimit = 1000
+            configuration.maxSpilledBytes = 100_000
+            let server = try TestServer(configuration) { $0.answer("\($0.request.body.length)") }
+            let client = TestClient(server.port)
+            for _ in 0..<3 {
+                client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n" + String(repeating: "x", count: 60_000))
+                #expect(client.response().body == "60000")
+            }
+            let large = TestClient(server.port)
+            large.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 150000\r\n\r\n" + String(repeating: "x", count: 150_000))
+            #expect(large.readToEnd().hasSuffix("\r\n\r\nthere is no room to store the body\n"))
+            client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 90000\r\n\r\n" + String(repeating: "x", count: 90_000))
+            #expect(client.response().body == "90000")
+        }
+
         @Test func aStreamToASlowReaderWaitsAndLendsTheLoop() throws {
             let waited = Mutex(false)
             let server = try TestServer { exchange in
@@ -224,7 +290,10 @@ extension SocketTests {
             #expect(idle.readToEnd() == "")
             half.send("cd")
             gate.signal()
-            #expect(slow.response().body == "done")
+            // Dispatched before the stop, committed after it.
+            let last = slow.response()
+            #expect(last.body == "done")
+            #expect(last.head.contains("\nConnection: close"))
             #expect(slow.readToEnd() == "")
             #expect(half.readToEnd().contains("\r\nConnection: close\r\n"))
             #expect(server.stop())

@@ -73,7 +73,10 @@ final class ScriptedExchange: Exchange {
 
     var mayBlock: Bool { script.isSlow && isCommitted }
 
+    var wantsBody: Bool { script.method != "HEAD" }
+
     func begin(status: Int, reason: UnsafeRawBufferPointer) {
+        precondition(!isCommitted, "begun after it was committed")
         answer.status = status
         answer.reason = latin1(reason)
         answer.headers = []
@@ -90,6 +93,7 @@ final class ScriptedExchange: Exchange {
     }
 
     func write(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        if !answer.ending.isEmpty { return false }
         checkGIL()
         answer.calls.append("write \(bytes.count)")
         answer.body.append(contentsOf: bytes)
@@ -119,6 +123,7 @@ final class ScriptedExchange: Exchange {
 
     func fail() {
         if !isCommitted {
+            isCommitted = true  // a 500 of the transport's own
             answer.status = 500
             answer.headers = []
         }

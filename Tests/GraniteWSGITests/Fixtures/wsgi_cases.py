@@ -102,6 +102,18 @@ def error_after_head(environ, start_response):
         yield KEPT['late'].encode()
 
 
+def excinfo_oddly(environ, start_response):
+    start_response('200 OK', TEXT)
+    yield b'['
+    try:
+        raise KeyError('kept')
+    except KeyError as error:
+        oddities = [(int, 5, None), (None, None, None), (ValueError, error, None), (KeyError, error, 7), (KeyError, KeyError, None), (1, 2, 3)]
+    for odd in oddities:
+        yield (json.dumps(attempt(start_response, '500 Oops', [], odd)) + ',').encode()
+    yield b'0]'
+
+
 def no_start(environ, start_response):
     return [b'no head']
 
@@ -150,6 +162,46 @@ def declared(environ, start_response):
 def endless(environ, start_response):
     start_response('200 OK', TEXT + [('Content-Length', '5')])
     return Chunks('endless', [b'hello'] * 1000000)
+
+
+class Stubborn:
+    """Goes on after it has failed: close() answers again, and writes."""
+
+    def __init__(self, start_response, error):
+        self.start_response, self.error = start_response, error
+        self.write = start_response('200 OK', TEXT)
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        if self.error:
+            raise self.error
+        return 'text'
+
+    def close(self):
+        try:
+            raise KeyError('closing')
+        except KeyError:
+            KEPT['stubborn'] = [attempt(self.write, b'x'), attempt(self.start_response, '500 Again', TEXT, sys.exc_info()),
+                                attempt(self.start_response, '500 Again', TEXT), attempt(self.write, b'y')]
+
+
+def fails_stubbornly(environ, start_response):
+    return Stubborn(start_response, RuntimeError('first') if environ['QUERY_STRING'] == 'raises' else None)
+
+
+def stubborn(environ, start_response):
+    return reply(start_response, KEPT['stubborn'])
+
+
+def forever(environ, start_response):
+    start_response('200 OK', TEXT)
+    try:
+        while True:
+            yield b'again'
+    finally:
+        CLOSED['forever'] = CLOSED.get('forever', 0) + 1
 
 
 def long(environ, start_response):
@@ -242,7 +294,7 @@ def file_wrapper_directly(environ, start_response):
     parts = [p.decode() for p in wrapper(io.BytesIO(b'abcdef'), 4)]
     del source, looped
     gc.collect()
-    return reply(start_response, [parts, witness() is None, attempt(wrapper), attempt(wrapper, 1, 2, 3), attempt(wrapper, None, block_size=1)])
+    return reply(start_response, [parts, witness() is None, attempt(wrapper), attempt(wrapper, 1, 2, 3), attempt(wrapper, None, block_size=1), next(wrapper(io.BytesIO(b'k'), **{})).decode()])
 
 
 # Objects that outlive their request
