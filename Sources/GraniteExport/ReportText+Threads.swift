@@ -74,7 +74,8 @@ extension ReportText {
     }
 
     private func name(_ thread: ThreadReport) -> String {
-        "Thread \(thread.tid)\(thread.name.map { " \"\($0)\"" } ?? "")"
+        let name = thread.name.map { " \"\(TerminalText.cutEnd(TerminalText.neutralised($0), columns: 64))\"" }
+        return "Thread \(thread.tid)\(name ?? "")"
     }
 
     private func body(_ thread: ThreadReport) -> [TextLine] {

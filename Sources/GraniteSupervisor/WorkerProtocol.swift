@@ -7,8 +7,8 @@ import Glibc
 /// The descriptors that `granite worker` finds open. All others are closed.
 ///
 /// What else a worker may rely on: every signal has its default disposition and none is blocked; it is in the supervisor's process
-/// group, so that Ctrl-C reaches it too: it must ignore SIGINT, obey SIGTERM (stop accepting, finish, exit 0) and reopen its log on
-/// SIGUSR1. End of file on ``status`` means that the supervisor is gone: stop as for SIGTERM.
+/// group, so that Ctrl-C reaches it too: it must outlive SIGINT from its first line on, obey SIGTERM (stop accepting, finish, exit 0)
+/// and reopen its log on SIGUSR1. End of file on ``status`` means that the supervisor is gone: stop as for SIGTERM.
 package enum WorkerDescriptor {
     /// The configuration: the payload bytes of ``SupervisorConfiguration``, to be read from offset 0 to the end.
     package static let configuration: Int32 = 3

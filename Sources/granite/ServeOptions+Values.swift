@@ -6,8 +6,6 @@ import ArgumentParser
 struct TimeSpan: ExpressibleByArgument, Equatable, Sendable {
     var duration: Duration
 
-    init(_ duration: Duration) { self.duration = duration }
-
     init?(argument: String) {
         var seconds = 0.0
         var rest = argument[...]
@@ -44,8 +42,6 @@ struct TimeSpan: ExpressibleByArgument, Equatable, Sendable {
 /// `8190`, `64k`, `10M`, `1G`: powers of 1024.
 struct ByteSize: ExpressibleByArgument, Equatable, Sendable {
     var bytes: Int
-
-    init(_ bytes: Int) { self.bytes = bytes }
 
     init?(argument: String) {
         let digits = argument.prefix { $0.isASCII && $0.isNumber }

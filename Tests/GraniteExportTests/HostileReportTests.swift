@@ -123,6 +123,7 @@ struct HostileReportTests {
         report.diagnosis?.evidence = [report.reason ?? ""]
         report.dropSite = DropSite()
         report.dropSite?.message = report.reason.map { $0 + "y" }
+        report.threads?[0].name = report.reason
         var options = ReportText.Options()
         options.all = true
         let text = ReportText(report, options).rendered
