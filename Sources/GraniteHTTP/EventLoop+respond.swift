@@ -53,6 +53,7 @@ extension EventLoop {
     func reject(_ connection: Connection, _ rejection: Rejection) {
         requestNumber += 1
         connection.prepareRejection(number: requestNumber)
+        forgetBody(of: connection)
         let writer = connection.writer
         writer.respond(status: rejection.status, reason: reasonPhrase(rejection.status), text: rejection.reason)
         observer?.didReject(writer.request, status: rejection.status, bodyBytes: writer.bodyBytes, queuedNanoseconds: 0)

@@ -315,7 +315,7 @@ final class EventLoop {
         return true
     }
 
-    private func forgetBody(of connection: Connection) {
+    func forgetBody(of connection: Connection) {
         spilledBytes -= connection.spilledBytes
         connection.spilledBytes = 0
         connection.removeBodyFile()
