@@ -1,5 +1,6 @@
 // Defines the decoder of chunked bodies (RFC 9112 section 7.1). Separate from the reader: it is where parsers disagree most.
 
+import GraniteExchange
 import Glibc
 
 /// Removes chunked framing in place, strictly: sizes are 1 to 15 hexadecimal digits, chunk extensions are refused (no client sends them,

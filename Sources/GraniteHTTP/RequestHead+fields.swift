@@ -1,6 +1,8 @@
 // Defines what the header fields say about framing and connection, and when they contradict each other (RFC 9112 sections 3.2, 6, 9).
 // Separate from the parser of lines: here is where request smuggling is won or lost.
 
+import GraniteExchange
+
 extension RequestHead {
     /// Takes note of a field that matters to the transport.
     @inline(__always)

@@ -1,5 +1,7 @@
 // Defines how a request target is split into its forms (RFC 9112 section 3.2). Separate: each form has its own rules.
 
+import GraniteExchange
+
 extension RequestHead {
     /// Splits the target `bytes[start..<end]`; method and version are known.
     mutating func parseTarget(_ bytes: UnsafePointer<UInt8>, _ start: Int, _ end: Int) -> Rejection? {

@@ -141,14 +141,3 @@ struct RequestParser: ~Copyable {
 func equal(_ pointer: UnsafePointer<UInt8>, _ text: StaticString) -> Bool {
     memcmp(pointer, text.utf8Start, text.utf8CodeUnitCount) == 0
 }
-
-/// Whether two stretches are equal without regard to ASCII case; `text` must be lower case.
-@inline(__always)
-func equalIgnoringCase(_ bytes: UnsafeRawBufferPointer, _ text: StaticString) -> Bool {
-    guard bytes.count == text.utf8CodeUnitCount else { return false }
-    for i in 0..<bytes.count where lowercased(bytes[i]) != text.utf8Start[i] { return false }
-    return true
-}
-
-@inline(__always)
-func lowercased(_ byte: UInt8) -> UInt8 { byte &- 0x41 < 26 ? byte | 0x20 : byte }

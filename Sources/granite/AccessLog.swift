@@ -59,10 +59,7 @@ final class AccessLog: Sendable {
         let now = granite_realtime_ns()
         var digits: (UInt64, UInt64) = (0, 0)
         let wakes = withUnsafeMutableBytes(of: &digits) { buffer in
-            for place in 0..<16 {
-                let digit = UInt8(truncatingIfNeeded: id >> UInt64(60 - 4 * place)) & 15
-                buffer[place] = digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10
-            }
+            RequestIDs.write(id, to: buffer)
             let line = AccessLine(
                 requestID: UnsafeRawBufferPointer(buffer), method: request.method, target: request.target, remote: request.remoteAddress,
                 status: status, bodyBytes: bodyBytes, queuedNanoseconds: queuedNanoseconds, applicationNanoseconds: applicationNanoseconds)

@@ -20,7 +20,7 @@ struct Worker {
     /// - Throws: ``WorkerFailure`` if it cannot start.
     func run() throws(WorkerFailure) {
         let interpreter = try startPython()
-        let requestIDs = RequestIDs()
+        let requestIDs = RequestIDs(worker: UInt32.random(in: UInt32.min...UInt32.max))
         let application = try load(in: interpreter, requestIDs: requestIDs)
         Capture.refreshModules()
         let log = LogOutput(descriptor: WorkerDescriptor.log)

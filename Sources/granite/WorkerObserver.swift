@@ -40,20 +40,3 @@ final class WorkerObserver: ExchangeObserver {
             applicationNanoseconds: 0)
     }
 }
-
-/// Request ids of one worker: 8 random digits, then the request's number in it; 16 hexadecimal digits in all.
-struct RequestIDs: Sendable {
-    private let worker: UInt32
-
-    init() { worker = UInt32.random(in: UInt32.min...UInt32.max) }
-
-    /// What precedes the number, as text.
-    var prefix: String { hexadecimal(worker) }
-
-    func id(of number: UInt64) -> UInt64 { UInt64(worker) << 32 | number & 0xffff_ffff }
-
-    private func hexadecimal(_ value: UInt32) -> String {
-        let digits = String(value, radix: 16)
-        return String(repeating: "0", count: 8 - digits.count) + digits
-    }
-}

@@ -1,5 +1,6 @@
 // The pure parts: what becomes of a connection when, which mode the server is in, sets of bytes, dates.
 
+import GraniteExchange
 import Testing
 
 @testable import GraniteHTTP

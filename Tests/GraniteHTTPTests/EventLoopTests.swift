@@ -167,3 +167,14 @@ private final class MemoryTransport: Transport {
         if descriptor >= 0 { Foundation.close(descriptor) }
     }
 }
+
+@Suite struct RequestIDTests {
+    @Test func theIDIsTheWorkersDigitsAndThenTheNumbers() {
+        let ids = RequestIDs(worker: 0x00ab_cdef)
+        #expect(RequestIDs.text(ids.id(of: 0x14), digits: RequestIDs.digits) == "00abcdef00000014")
+        #expect(ids.prefix + RequestIDs.text(0x14, digits: RequestIDs.numberDigits) == "00abcdef00000014")
+        // Beyond 32 bits the last digits count, in all places alike.
+        #expect(ids.id(of: 0x5_0000_0001) == ids.id(of: 1))
+        #expect(RequestIDs.text(0x5_0000_0001, digits: RequestIDs.numberDigits) == "00000001")
+    }
+}
