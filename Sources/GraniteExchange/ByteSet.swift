@@ -1,6 +1,6 @@
 // Defines sets of ASCII bytes as two machine words, and the sets of the HTTP grammar.
-// Separate because what comes in and what goes out is checked by the same sets, and a test proves each against the RFC's own wording.
-// Inlinable: the parser looks at every byte.
+// Separate because what comes in and what goes out is checked by the same sets, and a test proves each against the
+// RFC's own wording. Inlinable: the parser looks at every byte.
 
 /// A set of bytes; bytes from 0x80 are members if `includesHigh`.
 package struct ByteSet: Sendable {
@@ -26,7 +26,8 @@ package struct ByteSet: Sendable {
     /// RFC 9110 section 5.6.2: tchar.
     @inlinable @inline(__always)
     package static var token: ByteSet { ByteSet(low: 0x03ff_6cfa_0000_0000, high: 0x57ff_ffff_c7ff_fffe) }
-    /// Visible ASCII without `#` (a fragment is never sent, RFC 9110 section 7.1), and bytes from 0x80: browsers and curl send UTF-8 as it is.
+    /// Visible ASCII without `#` (a fragment is never sent, RFC 9110 section 7.1), and bytes from 0x80: browsers and
+    /// curl send UTF-8 as it is.
     @inlinable @inline(__always)
     package static var target: ByteSet {
         ByteSet(low: 0xffff_fff6_0000_0000, high: 0x7fff_ffff_ffff_ffff, includesHigh: true)

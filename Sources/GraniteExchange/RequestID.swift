@@ -1,5 +1,5 @@
-// Defines how a request's id is made and written: in the crash page, the access log, `granite.request_id` and error messages it must be
-// the same. Separate because those are in different modules.
+// Defines how a request's id is made and written: in the crash page, the access log, `granite.request_id` and error
+// messages it must be the same. Separate because those are in different modules.
 
 /// Ids of one worker's requests: 8 hexadecimal digits of the worker's own, then 8 of the request's number in it.
 package struct RequestIDs: Sendable {

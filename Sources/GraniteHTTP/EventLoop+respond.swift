@@ -1,5 +1,5 @@
-// Defines what the loop does with answers: the application's, its own refusals, and the rest of what a client takes slowly.
-// Separate from the reading half of the loop.
+// Defines what the loop does with answers: the application's, its own refusals, and the rest of what a client takes
+// slowly. Separate from the reading half of the loop.
 
 import GraniteExchange
 
@@ -35,7 +35,8 @@ extension EventLoop {
             ending = .close
         } else {
             // Closing with unread bytes would reset the connection, and could take the response with it.
-            ending = connection.isReadable || !connection.reader.isComplete || connection.hasUnparsedInput ? .linger : .close
+            ending =
+                connection.isReadable || !connection.reader.isComplete || connection.hasUnparsedInput ? .linger : .close
         }
         perform(connection.state.responded(ending, drained: !writer.hasUnsent, now: now, timeouts), on: connection)
     }
@@ -76,7 +77,8 @@ extension EventLoop {
                 status: 503, reason: reasonPhrase(503), text: "all threads of the application are busy",
                 retryAfter: configuration.retryAfterSeconds)
             observer?.didReject(
-                writer.request, status: 503, bodyBytes: writer.bodyBytes, queuedNanoseconds: now - connection.completedAt)
+                writer.request, status: 503, bodyBytes: writer.bodyBytes,
+                queuedNanoseconds: now - connection.completedAt)
             sendResponse(connection)
         }
     }
