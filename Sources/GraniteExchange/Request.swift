@@ -27,7 +27,8 @@ package struct Request {
     package var number: UInt64
 
     package init(
-        method: UnsafeRawBufferPointer, target: UnsafeRawBufferPointer, path: UnsafeRawBufferPointer, query: UnsafeRawBufferPointer,
+        method: UnsafeRawBufferPointer, target: UnsafeRawBufferPointer, path: UnsafeRawBufferPointer,
+        query: UnsafeRawBufferPointer,
         minorVersion: UInt8, headers: UnsafeBufferPointer<HeaderField>, base: UnsafeRawPointer, body: RequestBody,
         remoteAddress: UnsafeRawBufferPointer, remotePort: UInt16, number: UInt64
     ) {

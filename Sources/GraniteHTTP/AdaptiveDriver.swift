@@ -1,15 +1,18 @@
-// Defines the driver for one application thread: it owns the event loop while the application is fast, and lends it to a helper thread
-// while it is slow. Separate from the loop: here is who runs it.
+// Defines the driver for one application thread: it owns the event loop while the application is fast, and lends it to
+// a helper thread while it is slow. Separate from the loop: here is who runs it.
 
 import CLinux
 import GraniteExchange
 import Synchronization
 
-/// The application always runs on the thread that called ``run()``, one request at a time; only the loop changes threads.
+/// The application always runs on the thread that called ``run()``, one request at a time; only the loop changes
+/// threads.
 ///
-/// The loop's ownership is the word `owner`: the application thread has it while inline; it is for the taking while the thread is inside
-/// the application; and the helper's once taken or given. Every change is a release that the next owner acquires.
-final class AdaptiveDriver: WaitObserver, @unchecked Sendable {  // `loop` and `policy` are the owner's, `runner` the application thread's
+/// The loop's ownership is the word `owner`: the application thread has it while inline; it is for the taking while the
+/// thread is inside the application; and the helper's once taken or given. Every change is a release that the next
+/// owner acquires.
+// `loop` and `policy` are the owner's, `runner` the application thread's.
+final class AdaptiveDriver: WaitObserver, @unchecked Sendable {
     private enum Owner {
         static let application: UInt32 = 0
         /// The application thread is inside the application: the loop waits with it, unless the helper takes it.

@@ -1,4 +1,5 @@
-// Defines one application thread's view: enter, answer, leave, with the observer told. Separate from the drivers, which all use it.
+// Defines one application thread's view: enter, answer, leave, with the observer told. Separate from the drivers, which
+// all use it.
 
 import CLinux
 import GraniteExchange
@@ -12,7 +13,9 @@ final class ApplicationRunner {
     private weak var waiting: (any WaitObserver)?
     private var isEntered = false
 
-    init(application: any Application, observer: (any ExchangeObserver)?, index: Int, waiting: (any WaitObserver)? = nil) {
+    init(
+        application: any Application, observer: (any ExchangeObserver)?, index: Int, waiting: (any WaitObserver)? = nil
+    ) {
         thread = application.makeThread()
         self.observer = observer
         self.index = index
@@ -53,7 +56,8 @@ final class ApplicationRunner {
         if let observer {
             observer.didRespond(
                 to: writer.request, thread: index, status: writer.status, bodyBytes: writer.bodyBytes,
-                queuedNanoseconds: start > connection.completedAt ? start - connection.completedAt : 0, applicationNanoseconds: duration)
+                queuedNanoseconds: start > connection.completedAt ? start - connection.completedAt : 0,
+                applicationNanoseconds: duration)
         }
         return duration
     }

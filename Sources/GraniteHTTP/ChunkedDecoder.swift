@@ -1,9 +1,11 @@
-// Defines the decoder of chunked bodies (RFC 9112 section 7.1). Separate from the reader: it is where parsers disagree most.
+// Defines the decoder of chunked bodies (RFC 9112 section 7.1). Separate from the reader: it is where parsers disagree
+// most.
 
 import Glibc
+import GraniteExchange
 
-/// Removes chunked framing in place, strictly: sizes are 1 to 15 hexadecimal digits, chunk extensions are refused (no client sends them,
-/// smugglers do), trailers are checked as header lines are, and dropped.
+/// Removes chunked framing in place, strictly: sizes are 1 to 15 hexadecimal digits, chunk extensions are refused (no
+/// client sends them, smugglers do), trailers are checked as header lines are, and dropped.
 struct ChunkedDecoder {
     enum Outcome: Equatable {
         case incomplete
@@ -26,7 +28,8 @@ struct ChunkedDecoder {
 
     /// Decodes `bytes[raw..<count]` to `bytes[end...]`, advancing both; `end <= raw` always.
     mutating func decode(
-        _ bytes: UnsafeMutablePointer<UInt8>, end: inout Int, raw: inout Int, count: Int, limits: borrowing RequestLimits
+        _ bytes: UnsafeMutablePointer<UInt8>, end: inout Int, raw: inout Int, count: Int,
+        limits: borrowing RequestLimits
     ) -> Outcome {
         while true {
             switch phase {
@@ -48,8 +51,12 @@ struct ChunkedDecoder {
                 phase = .size
             case .size:
                 // 15 digits, CR and LF: a longer line can't become valid.
-                guard let newline = lineEnd(bytes, raw, count) else { return count - raw > 16 ? .rejected(.chunkSize) : .incomplete }
-                guard newline - raw <= 16, let size = Self.parseSize(bytes, raw, newline) else { return .rejected(.chunkSize) }
+                guard let newline = lineEnd(bytes, raw, count) else {
+                    return count - raw > 16 ? .rejected(.chunkSize) : .incomplete
+                }
+                guard newline - raw <= 16, let size = Self.parseSize(bytes, raw, newline) else {
+                    return .rejected(.chunkSize)
+                }
                 raw = newline + 1
                 if size > limits.maxBodyBytes - decoded { return .rejected(.bodyTooLarge) }
                 phase = size == 0 ? .trailers : .data(remaining: size)
@@ -73,9 +80,11 @@ struct ChunkedDecoder {
         }
     }
 
-    /// Framing and routing can't come after the body (RFC 9110 section 6.5.1); who sends them there wants parsers to differ.
+    /// Framing and routing can't come after the body (RFC 9110 section 6.5.1); who sends them there wants parsers to
+    /// differ.
     private static func isForbidden(_ name: UnsafeRawBufferPointer) -> Bool {
-        equalIgnoringCase(name, "content-length") || equalIgnoringCase(name, "transfer-encoding") || equalIgnoringCase(name, "host")
+        equalIgnoringCase(name, "content-length") || equalIgnoringCase(name, "transfer-encoding")
+            || equalIgnoringCase(name, "host")
     }
 
     private func lineEnd(_ bytes: UnsafePointer<UInt8>, _ start: Int, _ count: Int) -> Int? {

@@ -1,7 +1,8 @@
-// Defines how long a response may hold its application thread by waiting for the client. Pure; separate so that it is tested without a clock.
+// Defines how long a response may hold its application thread by waiting for the client. Pure; separate so that it is
+// tested without a clock.
 
-/// The time that one response may spend waiting: the write time-out, and more for every byte that the client took. Without the second
-/// bound a client that takes a few bytes a minute would hold the only application thread for ever.
+/// The time that one response may spend waiting: the write time-out, and more for every byte that the client took.
+/// Without the second bound a client that takes a few bytes a minute would hold the only application thread for ever.
 struct ClientPatience: Equatable {
     /// For one wait, and to begin with for all of them together.
     let timeoutNanoseconds: UInt64

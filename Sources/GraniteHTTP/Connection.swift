@@ -1,11 +1,13 @@
-// Defines what belongs to one connection. Separate from the event loop, which moves it, and from its state, which is pure.
+// Defines what belongs to one connection. Separate from the event loop, which moves it, and from its state, which is
+// pure.
 
 import CLinux
-import GraniteExchange
 import Glibc
+import GraniteExchange
 
-/// A connection: buffers, reader, writer, state. Used by one thread at a time: by the loop's owner, except that from dispatch to completion
-/// the application thread has `writer` (and through it the output and the request's bytes), and the loop touches only `isReadable`.
+/// A connection: buffers, reader, writer, state. Used by one thread at a time: by the loop's owner, except that from
+/// dispatch to completion the application thread has `writer` (and through it the output and the request's bytes), and
+/// the loop touches only `isReadable`.
 final class Connection {
     let transport: any Transport
     let writer: ResponseWriter
@@ -35,7 +37,8 @@ final class Connection {
     private let port: UInt16
 
     init(
-        transport: any Transport, address: UnsafeRawBufferPointer, port: UInt16, limits: RequestLimits, state: ConnectionState,
+        transport: any Transport, address: UnsafeRawBufferPointer, port: UInt16, limits: RequestLimits,
+        state: ConnectionState,
         patience: ClientPatience, stopSign: StopSign
     ) {
         self.transport = transport
@@ -60,14 +63,16 @@ final class Connection {
         let path =
             head.pathIsRoot ? UnsafeRawBufferPointer(start: root.utf8Start, count: 1) : head.path.bytes(in: base)
         let request = Request(
-            method: head.method.bytes(in: base), target: head.target.bytes(in: base), path: path, query: head.query.bytes(in: base),
+            method: head.method.bytes(in: base), target: head.target.bytes(in: base), path: path,
+            query: head.query.bytes(in: base),
             minorVersion: head.minorVersion, headers: UnsafeBufferPointer(start: reader.fields, count: head.fieldCount),
             base: UnsafeRawPointer(base), body: reader.body(input, descriptor: bodyFile),
             remoteAddress: UnsafeRawBufferPointer(address), remotePort: port, number: number)
         writer.prepare(request, isHEAD: head.isHEAD, keepsConnection: head.keepAlive && mayKeepConnection)
     }
 
-    /// Makes ready for a response of our own to a request that could not be read; its first line is told if there was one.
+    /// Makes ready for a response of our own to a request that could not be read; its first line is told if there was
+    /// one.
     func prepareRejection(number: UInt64) {
         var request = Request.empty
         request.remoteAddress = UnsafeRawBufferPointer(address)

@@ -3,7 +3,8 @@
 
 /// How long a connection may stay in each phase, in nanoseconds.
 struct ConnectionTimeouts: Sendable {
-    /// From the first byte of a request, or from the accept, to the end of its head: a deadline for all of it, not renewed (slowloris).
+    /// From the first byte of a request, or from the accept, to the end of its head: a deadline for all of it, not
+    /// renewed (slowloris).
     var head: UInt64
     /// Between two arrivals of body bytes, and to begin with for the whole body.
     var body: UInt64
@@ -74,9 +75,11 @@ struct ConnectionState: Equatable {
         }
     }
 
-    /// The reader took what there was, `progressed` if bytes had come since the last time; `bodyBytes` of the body are here.
+    /// The reader took what there was, `progressed` if bytes had come since the last time; `bodyBytes` of the body are
+    /// here.
     mutating func advanced(
-        to step: RequestReader.Step, now: UInt64, progressed: Bool, bodyBytes: Int = 0, _ timeouts: borrowing ConnectionTimeouts
+        to step: RequestReader.Step, now: UInt64, progressed: Bool, bodyBytes: Int = 0,
+        _ timeouts: borrowing ConnectionTimeouts
     ) -> Action {
         switch step {
         case .needsHead(let begun):
@@ -116,7 +119,9 @@ struct ConnectionState: Equatable {
     }
 
     /// The response is in the output buffer, `drained` if all of it was sent.
-    mutating func responded(_ ending: Ending, drained: Bool, now: UInt64, _ timeouts: borrowing ConnectionTimeouts) -> Action {
+    mutating func responded(_ ending: Ending, drained: Bool, now: UInt64, _ timeouts: borrowing ConnectionTimeouts)
+        -> Action
+    {
         if !drained {
             if phase != .writing(then: ending) { deadline = now &+ timeouts.write }
             phase = .writing(then: ending)

@@ -23,7 +23,8 @@ final class DateHeader {
         validUntil = now + (1_000_000_000 - realtime % 1_000_000_000)
     }
 
-    /// Days to civil date by Howard Hinnant's algorithm (chrono-Compatible Low-Level Date Algorithms, days 0000-03-01 as origin).
+    /// Days to civil date by Howard Hinnant's algorithm (chrono-Compatible Low-Level Date Algorithms, days 0000-03-01
+    /// as origin).
     static func format(secondsSince1970 seconds: Int, into text: UnsafeMutablePointer<UInt8>) {
         let days = seconds / 86_400
         let second = seconds % 86_400

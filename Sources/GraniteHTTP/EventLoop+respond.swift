@@ -1,5 +1,5 @@
-// Defines what the loop does with answers: the application's, its own refusals, and the rest of what a client takes slowly.
-// Separate from the reading half of the loop.
+// Defines what the loop does with answers: the application's, its own refusals, and the rest of what a client takes
+// slowly. Separate from the reading half of the loop.
 
 import GraniteExchange
 
@@ -35,7 +35,8 @@ extension EventLoop {
             ending = .close
         } else {
             // Closing with unread bytes would reset the connection, and could take the response with it.
-            ending = connection.isReadable || !connection.reader.isComplete || connection.hasUnparsedInput ? .linger : .close
+            ending =
+                connection.isReadable || !connection.reader.isComplete || connection.hasUnparsedInput ? .linger : .close
         }
         perform(connection.state.responded(ending, drained: !writer.hasUnsent, now: now, timeouts), on: connection)
     }
@@ -53,6 +54,7 @@ extension EventLoop {
     func reject(_ connection: Connection, _ rejection: Rejection) {
         requestNumber += 1
         connection.prepareRejection(number: requestNumber)
+        forgetBody(of: connection)
         let writer = connection.writer
         writer.respond(status: rejection.status, reason: reasonPhrase(rejection.status), text: rejection.reason)
         observer?.didReject(writer.request, status: rejection.status, bodyBytes: writer.bodyBytes, queuedNanoseconds: 0)
@@ -75,7 +77,8 @@ extension EventLoop {
                 status: 503, reason: reasonPhrase(503), text: "all threads of the application are busy",
                 retryAfter: configuration.retryAfterSeconds)
             observer?.didReject(
-                writer.request, status: 503, bodyBytes: writer.bodyBytes, queuedNanoseconds: now - connection.completedAt)
+                writer.request, status: 503, bodyBytes: writer.bodyBytes,
+                queuedNanoseconds: now - connection.completedAt)
             sendResponse(connection)
         }
     }

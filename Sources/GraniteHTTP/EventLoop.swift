@@ -1,16 +1,18 @@
-// Defines the event loop: epoll, the connections, and what happens to each. Separate from the drivers, which decide on which thread
-// the loop and the application run.
+// Defines the event loop: epoll, the connections, and what happens to each. Separate from the drivers, which decide on
+// which thread the loop and the application run.
 
 import CLinux
-import GraniteExchange
 import Glibc
+import GraniteExchange
 
-/// Accepts, reads, parses, sends and closes. One thread owns it at a time; drivers hand it over with a release and an acquire.
+/// Accepts, reads, parses, sends and closes. One thread owns it at a time; drivers hand it over with a release and an
+/// acquire.
 ///
-/// It is pulled, not pushed: ``nextReady()`` goes through the events at hand until a request is whole, and returns. So its owner may change
-/// between any two requests, in the middle of a batch of events.
+/// It is pulled, not pushed: ``nextReady()`` goes through the events at hand until a request is whole, and returns. So
+/// its owner may change between any two requests, in the middle of a batch of events.
 final class EventLoop {
-    /// What the event of an epoll entry that isn't a connection carries; a connection's is its address, which is larger.
+    /// What the event of an epoll entry that isn't a connection carries; a connection's is its address, which is
+    /// larger.
     enum Mark {
         static let wake = 1
         static let stop = 2
@@ -21,7 +23,8 @@ final class EventLoop {
     private static let eventCapacity = 256
     /// Reads of one connection in one turn.
     private static let readsPerTurn = 16
-    /// Requests from the ready queue in one turn: a client that pipelines without end must not keep the others from being read.
+    /// Requests from the ready queue in one turn: a client that pipelines without end must not keep the others from
+    /// being read.
     private static let requestsPerTurn = 64
 
     let configuration: ServerConfiguration
@@ -60,7 +63,8 @@ final class EventLoop {
     var outstanding = 0
 
     init(
-        configuration: ServerConfiguration, listeners: [Int32], stopDescriptor: Int32, observer: (any ExchangeObserver)? = nil,
+        configuration: ServerConfiguration, listeners: [Int32], stopDescriptor: Int32,
+        observer: (any ExchangeObserver)? = nil,
         heartbeat: @escaping () -> Void = {}
     ) throws(HTTPServerError) {
         self.configuration = configuration
@@ -85,7 +89,8 @@ final class EventLoop {
         granite_epoll_add(epoll, wakeDescriptor, UInt32(EPOLLIN.rawValue), UnsafeRawPointer(bitPattern: Mark.wake))
         granite_epoll_add(epoll, stopDescriptor, UInt32(EPOLLIN.rawValue), UnsafeRawPointer(bitPattern: Mark.stop))
         for listener in listeners {
-            // Accepted sockets inherit it on Linux: one call instead of one per connection. A Unix socket refuses, which is fine.
+            // Accepted sockets inherit it on Linux: one call instead of one per connection. A Unix socket refuses,
+            // which is fine.
             var one: Int32 = 1
             setsockopt(listener, Int32(IPPROTO_TCP), TCP_NODELAY, &one, socklen_t(MemoryLayout<Int32>.size))
             let flags = fcntl(listener, F_GETFL)
@@ -114,8 +119,9 @@ final class EventLoop {
     /// The loop has nothing left to do, ever: it was told to stop and the last connection is closed.
     var isFinished: Bool { isStopping && connections.isEmpty }
 
-    /// Waits for events, at most until the next tick; a shorter limit may be given, nil is none. Does not wait at all while there is
-    /// work that no event will announce; requests in the ready queue are such work unless they are `heldBack`.
+    /// Waits for events, at most until the next tick; a shorter limit may be given, nil is none. Does not wait at all
+    /// while there is work that no event will announce; requests in the ready queue are such work unless they are
+    /// `heldBack`.
     func wait(nanoseconds: Int64?, heldBack: Bool) {
         buried.removeAll(keepingCapacity: true)
         let untilTick = Int64(truncatingIfNeeded: nextTick > now ? nextTick - now : 0)
@@ -152,8 +158,8 @@ final class EventLoop {
     /// The number of events at hand that have not been handled.
     var pendingEvents: Int { eventCount - eventIndex }
 
-    /// The next connection whose request is whole: one that waits, else from the events at hand. Nil when there is none, or when so many
-    /// were answered that the other connections must be looked at.
+    /// The next connection whose request is whole: one that waits, else from the events at hand. Nil when there is
+    /// none, or when so many were answered that the other connections must be looked at.
     func nextReady() -> Connection? {
         while true {
             if turnsLeft > 0, let connection = popReady() {
@@ -179,8 +185,8 @@ final class EventLoop {
         return nil
     }
 
-    /// Deadlines, the heartbeat, and whatever is done by the clock. Call it when the events at hand are handled: a client whose bytes
-    /// are here must not be timed out because the application kept the loop waiting.
+    /// Deadlines, the heartbeat, and whatever is done by the clock. Call it when the events at hand are handled: a
+    /// client whose bytes are here must not be timed out because the application kept the loop waiting.
     func tickIfDue() {
         if now < nextTick { return }
         nextTick = now + tick
@@ -293,8 +299,8 @@ final class EventLoop {
             case .moved(let count):
                 connection.input.filled(count)
                 progressed = true
-                // A short read has emptied the socket; what comes later is announced (epoll(7), edge-triggered). But an end that was
-                // announced together with these bytes is not announced again.
+                // A short read has emptied the socket; what comes later is announced (epoll(7), edge-triggered). But an
+                // end that was announced together with these bytes is not announced again.
                 if count < room && !connection.endIsAnnounced { connection.isReadable = false }
             case .wouldBlock:
                 connection.isReadable = false
@@ -315,7 +321,7 @@ final class EventLoop {
         return true
     }
 
-    private func forgetBody(of connection: Connection) {
+    func forgetBody(of connection: Connection) {
         spilledBytes -= connection.spilledBytes
         connection.spilledBytes = 0
         connection.removeBodyFile()
@@ -325,7 +331,9 @@ final class EventLoop {
         var scratch: (UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0, 0, 0, 0, 0)
         // At most 64 KiB a turn; the linger deadline bounds the whole.
         for _ in 0..<1024 {
-            let result = withUnsafeMutableBytes(of: &scratch) { connection.transport.read(into: $0.baseAddress!, capacity: $0.count) }
+            let result = withUnsafeMutableBytes(of: &scratch) {
+                connection.transport.read(into: $0.baseAddress!, capacity: $0.count)
+            }
             switch result {
             case .moved(0), .failed:
                 close(connection)
@@ -342,7 +350,8 @@ final class EventLoop {
         case .readNext:
             forgetBody(of: connection)
             connection.nextRequest()
-            // What has come before the client could know of a stop is answered: closing would reset the connection, and take the response.
+            // What has come before the client could know of a stop is answered: closing would reset the connection, and
+            // take the response.
             if isStopping { connection.isReadable = true }
             if connection.input.count > 0 || connection.isReadable || connection.sawEnd { readOn(connection) }
             if isStopping && connection.state.isIdle { close(connection) }

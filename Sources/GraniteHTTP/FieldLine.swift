@@ -1,5 +1,7 @@
 // Defines one header or trailer line, split and checked. Separate because trailers obey the same rules as headers.
 
+import GraniteExchange
+
 /// A field line: name, colon, optional white space, value, optional white space (RFC 9112 section 5).
 struct FieldLine {
     enum Result {

@@ -20,8 +20,10 @@ package struct HTTPServerError: Error, CustomStringConvertible, Equatable {
         switch code {
         case .epoll: return "epoll_create1 failed: \(reason). Raise the limit of open files (ulimit -n)."
         case .eventDescriptor: return "eventfd failed: \(reason). Raise the limit of open files (ulimit -n)."
-        case .listener: return "A listening socket can't be watched: \(reason). Was its descriptor inherited, and is it listening?"
-        case .thread: return "A thread could not be started: \(reason). Raise the limit of processes (ulimit -u, pids.max)."
+        case .listener:
+            return "A listening socket can't be watched: \(reason). Was its descriptor inherited, and is it listening?"
+        case .thread:
+            return "A thread could not be started: \(reason). Raise the limit of processes (ulimit -u, pids.max)."
         }
     }
 }

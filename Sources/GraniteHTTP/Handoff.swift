@@ -54,8 +54,8 @@ protocol Handoff: AnyObject, Sendable {
     func complete(_ connection: Unmanaged<Connection>)
 }
 
-/// With fewer requests than this queued the application thread signals the loop at once; with more it leaves it to the loop's timer,
-/// for a system call per answer costs more than it gains (research/flask-throughput-prototype: LOW=3).
+/// With fewer requests than this queued the application thread signals the loop at once; with more it leaves it to the
+/// loop's timer, for a system call per answer costs more than it gains (research/flask-throughput-prototype: LOW=3).
 private let signalsBelow = 3
 
 func signal(eventDescriptor: Int32) {
@@ -158,7 +158,8 @@ final class SharedHandoff: Handoff {
         return taken.popLast()
     }
 
-    private struct SendableBatch: @unchecked Sendable { var value: [Unmanaged<Connection>] }  // leaves the lock for the loop's thread
+    // Leaves the lock for the loop's thread.
+    private struct SendableBatch: @unchecked Sendable { var value: [Unmanaged<Connection>] }
 
     var hasNoneCompleted: Bool { taken.isEmpty && answered.load(ordering: .sequentiallyConsistent) == 0 }
 
@@ -191,7 +192,8 @@ final class SharedHandoff: Handoff {
     func complete(_ connection: Unmanaged<Connection>) {
         let bits = UInt(bitPattern: connection.toOpaque())
         let queued = queues.withLock { queues in
-            queues.value.answers.append(Unmanaged.fromOpaque(UnsafeRawPointer(bitPattern: bits)!))  // an object's address
+            // An object's address.
+            queues.value.answers.append(Unmanaged.fromOpaque(UnsafeRawPointer(bitPattern: bits)!))
             answered.store(queues.value.answers.count, ordering: .sequentiallyConsistent)
             return queues.value.requests.count - queues.value.next
         }

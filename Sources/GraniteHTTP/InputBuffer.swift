@@ -2,7 +2,8 @@
 
 import Glibc
 
-/// Bytes as they came, from the first of the request being read; grows on demand, and is reused from request to request.
+/// Bytes as they came, from the first of the request being read; grows on demand, and is reused from request to
+/// request.
 struct InputBuffer: ~Copyable {
     private(set) var base: UnsafeMutablePointer<UInt8>
     private(set) var capacity: Int
@@ -10,7 +11,8 @@ struct InputBuffer: ~Copyable {
     private(set) var count = 0
 
     static let initialCapacity = 8192
-    /// Between requests a buffer larger than this is given back: few requests are so large, but all connections stay open.
+    /// Between requests a buffer larger than this is given back: few requests are so large, but all connections stay
+    /// open.
     static let keptCapacity = 64 * 1024
 
     init() {

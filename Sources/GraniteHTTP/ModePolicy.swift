@@ -1,4 +1,5 @@
-// Defines when the application shares the loop's thread and when it has its own. Pure; separate so that flapping can be tested.
+// Defines when the application shares the loop's thread and when it has its own. Pure; separate so that flapping can be
+// tested.
 
 /// Keeps a moving average of the application's time per request, and compares it with what a handoff costs.
 ///
@@ -6,7 +7,8 @@
 struct ModePolicy: Equatable {
     private static let splitAboveNanoseconds: UInt64 = 12_000
     private static let inlineBelowNanoseconds: UInt64 = 8_000
-    /// With inline preferred: an application that mostly waits is better off on its own thread even without a core for it.
+    /// With inline preferred: an application that mostly waits is better off on its own thread even without a core for
+    /// it.
     private static let preferredInlineBelowNanoseconds: UInt64 = 2_000_000
     /// One request counts a 64th: a single slow one does not change the mode of a fast application for long.
     private static let weight: UInt64 = 64

@@ -1,10 +1,11 @@
-// Defines how a thread goes to sleep beside a ring without missing what is pushed, and how it is woken without needless system calls.
-// Separate: it is Dekker's algorithm, store-then-load on both sides, and needs the total order of sequential consistency.
+// Defines how a thread goes to sleep beside a ring without missing what is pushed, and how it is woken without needless
+// system calls. Separate: it is Dekker's algorithm, store-then-load on both sides, and needs the total order of
+// sequential consistency.
 
 import Synchronization
 
-/// Whether a consumer sleeps. The sleeper announces, looks at its ring once more, and sleeps only if that is empty; the waker pushes,
-/// then looks whether somebody sleeps. Whoever swaps the state to `awake` owes, or is owed, one signal.
+/// Whether a consumer sleeps. The sleeper announces, looks at its ring once more, and sleeps only if that is empty; the
+/// waker pushes, then looks whether somebody sleeps. Whoever swaps the state to `awake` owes, or is owed, one signal.
 final class Parker: Sendable {
     private static let awake: UInt32 = 0
     private static let asleep: UInt32 = 1

@@ -1,4 +1,5 @@
-// Defines the driver for several application threads: the loop has a thread of its own. Separate: none of the adaptive one's care is needed.
+// Defines the driver for several application threads: the loop has a thread of its own. Separate: none of the adaptive
+// one's care is needed.
 
 import GraniteExchange
 

@@ -1,6 +1,8 @@
-// Defines the queue of connections whose request is whole and not yet dispatched. Separate: it is what backpressure looks at.
+// Defines the queue of connections whose request is whole and not yet dispatched. Separate: it is what backpressure
+// looks at.
 
-/// First in, first out; grows, never shrinks below what was needed once. A closed connection stays in it until its turn.
+/// First in, first out; grows, never shrinks below what was needed once. A closed connection stays in it until its
+/// turn.
 struct ReadyQueue {
     private var slots = [Connection?](repeating: nil, count: 64)
     private var head = 0

@@ -1,5 +1,6 @@
 // Defines why a request is refused: the status and a sentence for the client.
-// Separate because the parser, the body reader and the server all refuse, and a table of the sentences helps who debugs a client.
+// Separate because the parser, the body reader and the server all refuse, and a table of the sentences helps who debugs
+// a client.
 
 /// A refusal of a request; the connection closes after it, for the stream can't be trusted to be in step any more.
 struct Rejection: Equatable, Sendable {
@@ -17,7 +18,9 @@ struct Rejection: Equatable, Sendable {
     }
 
     static var lineEnd: Rejection { Rejection(400, "a line must end with CR LF") }
-    static var requestLine: Rejection { Rejection(400, "the request line is not: method, space, target, space, version") }
+    static var requestLine: Rejection {
+        Rejection(400, "the request line is not: method, space, target, space, version")
+    }
     static var method: Rejection { Rejection(400, "the method is not a token") }
     static var target: Rejection { Rejection(400, "the request target is not valid") }
     static var hostMismatch: Rejection { Rejection(400, "Host differs from the host of the request target") }
@@ -35,7 +38,9 @@ struct Rejection: Equatable, Sendable {
     static var host: Rejection { Rejection(400, "the Host header is not a host with an optional port") }
     static var contentLength: Rejection { Rejection(400, "Content-Length is not a plain decimal number") }
     static var duplicateContentLength: Rejection { Rejection(400, "there is more than one Content-Length header") }
-    static var lengthAndEncoding: Rejection { Rejection(400, "Content-Length and Transfer-Encoding exclude each other") }
+    static var lengthAndEncoding: Rejection {
+        Rejection(400, "Content-Length and Transfer-Encoding exclude each other")
+    }
     static var duplicateEncoding: Rejection { Rejection(400, "there is more than one Transfer-Encoding header") }
     static var encodingInOldVersion: Rejection { Rejection(400, "HTTP/1.0 has no Transfer-Encoding") }
     static var emptyEncoding: Rejection { Rejection(400, "Transfer-Encoding is empty") }

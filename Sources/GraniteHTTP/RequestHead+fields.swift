@@ -1,5 +1,7 @@
-// Defines what the header fields say about framing and connection, and when they contradict each other (RFC 9112 sections 3.2, 6, 9).
-// Separate from the parser of lines: here is where request smuggling is won or lost.
+// Defines what the header fields say about framing and connection, and when they contradict each other (RFC 9112
+// sections 3.2, 6, 9). Separate from the parser of lines: here is where request smuggling is won or lost.
+
+import GraniteExchange
 
 extension RequestHead {
     /// Takes note of a field that matters to the transport.
@@ -30,7 +32,8 @@ extension RequestHead {
         if equalIgnoringCase(name, "transfer-encoding") {
             if isChunked { return .duplicateEncoding }
             if value.isEmpty { return .emptyEncoding }
-            // llhttp, and with it Node.js as a proxy, does not take a tab after the value for white space; so nor do we here.
+            // llhttp, and with it Node.js as a proxy, does not take a tab after the value for white space; so nor do we
+            // here.
             let isFollowedByTab = bytes[Int(line.value.offset + line.value.length)] == 0x09
             if !equalIgnoringCase(value, "chunked") || isFollowedByTab { return .encoding }
             isChunked = true
@@ -47,8 +50,8 @@ extension RequestHead {
         return nil
     }
 
-    /// Digits alone, without sign, list or leading zero (a reader who takes 010 for octal would disagree about where the body ends).
-    /// A number beyond Int is as good as Int.max: it is over any limit.
+    /// Digits alone, without sign, list or leading zero (a reader who takes 010 for octal would disagree about where
+    /// the body ends). A number beyond Int is as good as Int.max: it is over any limit.
     private static func parseLength(_ value: UnsafeRawBufferPointer) -> Int? {
         guard let first = value.first, value.count == 1 || first != 0x30 else { return nil }
         var length = 0
@@ -91,7 +94,8 @@ extension RequestHead {
         return nil
     }
 
-    /// RFC 9112 section 3.2.2 lets the target win; a client must send both alike, so a difference is an attempt at confusion.
+    /// RFC 9112 section 3.2.2 lets the target win; a client must send both alike, so a difference is an attempt at
+    /// confusion.
     private func sameHost(_ bytes: UnsafePointer<UInt8>) -> Bool {
         let a = authority.bytes(in: bytes)
         let b = host.bytes(in: bytes)

@@ -1,5 +1,7 @@
 // Defines how a request target is split into its forms (RFC 9112 section 3.2). Separate: each form has its own rules.
 
+import GraniteExchange
+
 extension RequestHead {
     /// Splits the target `bytes[start..<end]`; method and version are known.
     mutating func parseTarget(_ bytes: UnsafePointer<UInt8>, _ start: Int, _ end: Int) -> Rejection? {
@@ -23,7 +25,9 @@ extension RequestHead {
         var i = start
         if end - start > 7 && equalIgnoringCase(UnsafeRawBufferPointer(start: bytes + start, count: 7), "http://") {
             i += 7
-        } else if end - start > 8 && equalIgnoringCase(UnsafeRawBufferPointer(start: bytes + start, count: 8), "https://") {
+        } else if end - start > 8
+            && equalIgnoringCase(UnsafeRawBufferPointer(start: bytes + start, count: 8), "https://")
+        {
             i += 8
         } else {
             return .target
@@ -45,7 +49,8 @@ extension RequestHead {
     }
 }
 
-/// A host with an optional port, as in Host and in absolute-form targets; without user information (RFC 9110 section 4.2.4).
+/// A host with an optional port, as in Host and in absolute-form targets; without user information (RFC 9110 section
+/// 4.2.4).
 enum Authority {
     static func isValid(_ bytes: UnsafeRawBufferPointer) -> Bool {
         var i = 0

@@ -1,4 +1,5 @@
-// Defines a parsed head as offsets into the connection's buffer. Separate from the parser: the body reader and the connection read it.
+// Defines a parsed head as offsets into the connection's buffer. Separate from the parser: the body reader and the
+// connection read it.
 
 /// A stretch of the connection's buffer.
 struct ByteRange: Equatable, Sendable {

@@ -1,12 +1,13 @@
-// Defines the parser of request heads: strict, incremental, over the connection's own buffer, without allocation per request.
-// Separate from the body reader, because a head is lines and a body is lengths.
+// Defines the parser of request heads: strict, incremental, over the connection's own buffer, without allocation per
+// request. Separate from the body reader, because a head is lines and a body is lengths.
 
-import GraniteExchange
 import Glibc
+import GraniteExchange
 
 /// Parses the head of one request after the other.
 ///
-/// It looks at whole lines only, limits before content: so what it says does not depend on how the bytes were cut into reads.
+/// It looks at whole lines only, limits before content: so what it says does not depend on how the bytes were cut into
+/// reads.
 struct RequestParser: ~Copyable {
     enum Outcome: Equatable {
         /// More bytes are needed.
@@ -41,7 +42,8 @@ struct RequestParser: ~Copyable {
         skippedEmptyLine = false
     }
 
-    /// Parses on. `bytes` holds the request from its first byte, and what came before must still be there, though it may have moved.
+    /// Parses on. `bytes` holds the request from its first byte, and what came before must still be there, though it
+    /// may have moved.
     mutating func parse(_ bytes: UnsafePointer<UInt8>, count: Int) -> Outcome {
         while true {
             // `position <= count`: it only ever moves behind a line end that was found below `count`.
@@ -59,7 +61,8 @@ struct RequestParser: ~Copyable {
                 if start == end { return finish(bytes) }
                 if let rejection = parseField(bytes, start, end) { return .rejected(rejection) }
             } else if start == end {
-                // RFC 9112 section 2.2: ignore one empty line before the request line; some clients send it after a body.
+                // RFC 9112 section 2.2: ignore one empty line before the request line; some clients send it after a
+                // body.
                 if skippedEmptyLine { return .rejected(.requestLine) }
                 skippedEmptyLine = true
             } else {
@@ -116,7 +119,8 @@ struct RequestParser: ~Copyable {
         if let rejection = head.note(line, bytes) { return rejection }
         if head.fieldCount == fieldCapacity { growFields() }
         fields[head.fieldCount] = HeaderField(
-            nameOffset: line.name.offset, nameLength: line.name.length, valueOffset: line.value.offset, valueLength: line.value.length)
+            nameOffset: line.name.offset, nameLength: line.name.length, valueOffset: line.value.offset,
+            valueLength: line.value.length)
         head.fieldCount += 1
         return nil
     }
@@ -141,14 +145,3 @@ struct RequestParser: ~Copyable {
 func equal(_ pointer: UnsafePointer<UInt8>, _ text: StaticString) -> Bool {
     memcmp(pointer, text.utf8Start, text.utf8CodeUnitCount) == 0
 }
-
-/// Whether two stretches are equal without regard to ASCII case; `text` must be lower case.
-@inline(__always)
-func equalIgnoringCase(_ bytes: UnsafeRawBufferPointer, _ text: StaticString) -> Bool {
-    guard bytes.count == text.utf8CodeUnitCount else { return false }
-    for i in 0..<bytes.count where lowercased(bytes[i]) != text.utf8Start[i] { return false }
-    return true
-}
-
-@inline(__always)
-func lowercased(_ byte: UInt8) -> UInt8 { byte &- 0x41 < 26 ? byte | 0x20 : byte }

@@ -1,5 +1,5 @@
-// Defines how a whole request is taken from a connection's bytes: head, then body, in memory or spilled. Pure: it does no I/O.
-// Separate from the event loop, so that every split of the stream can be tested without a socket.
+// Defines how a whole request is taken from a connection's bytes: head, then body, in memory or spilled. Pure: it does
+// no I/O. Separate from the event loop, so that every split of the stream can be tested without a socket.
 
 import GraniteExchange
 

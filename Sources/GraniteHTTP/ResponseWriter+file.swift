@@ -1,5 +1,6 @@
-// Defines how files become bodies: small ones through the buffer, large ones by sendfile(2). What the client does not take at once is
-// left to the event loop, so that a slow reader of a large file holds no application thread. Separate: nothing else sends from a descriptor.
+// Defines how files become bodies: small ones through the buffer, large ones by sendfile(2). What the client does not
+// take at once is left to the event loop, so that a slow reader of a large file holds no application thread. Separate:
+// nothing else sends from a descriptor.
 
 import Glibc
 
@@ -36,13 +37,14 @@ extension ResponseWriter {
         if case .fixed(let remaining) = framing { framing = .fixed(remaining: remaining - length) }
         bodyBytes += length
         let copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 0)
-        file = PendingFile(descriptor: copy >= 0 ? copy : descriptor, isOwned: copy >= 0, offset: offset, remaining: length)
+        file = PendingFile(
+            descriptor: copy >= 0 ? copy : descriptor, isOwned: copy >= 0, offset: offset, remaining: length)
         // Without a descriptor to spare the caller's must do, for as long as this call lasts.
         return copy >= 0 ? send() : waitForRoom(0)
     }
 
-    /// Sends of the pending file what the socket takes, at most a turn's worth, then what comes after it. Returns false if the client is
-    /// gone, or must not take the body for whole.
+    /// Sends of the pending file what the socket takes, at most a turn's worth, then what comes after it. Returns false
+    /// if the client is gone, or must not take the body for whole.
     func sendPendingFile() -> Bool {
         guard var part = file else { return !isGone }
         var budget = Self.fileBytesPerTurn
@@ -76,7 +78,8 @@ extension ResponseWriter {
         file = nil
     }
 
-    /// The file ended before its time, or the client is gone: a chunk or length that was announced can't be ended early.
+    /// The file ended before its time, or the client is gone: a chunk or length that was announced can't be ended
+    /// early.
     private func abandon(_ part: PendingFile) -> Bool {
         bodyBytes -= part.remaining
         closeFile()

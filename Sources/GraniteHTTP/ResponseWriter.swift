@@ -1,16 +1,17 @@
-// Defines the response side of an exchange: head, framing and the way out, one buffer and one send for an ordinary response.
-// Separate from the connection, which decides what becomes of the stream afterwards.
+// Defines the response side of an exchange: head, framing and the way out, one buffer and one send for an ordinary
+// response. Separate from the connection, which decides what becomes of the stream afterwards.
 
 import CLinux
-import GraniteExchange
 import Glibc
+import GraniteExchange
 
 /// Told when an application thread is about to wait for a client, so that the event loop does not wait with it.
 protocol WaitObserver: AnyObject {
     func applicationThreadWillWait()
 }
 
-/// Writes one response after the other of a connection. The thread that answers the request owns it, then the loop again.
+/// Writes one response after the other of a connection. The thread that answers the request owns it, then the loop
+/// again.
 final class ResponseWriter: Exchange {
     enum Framing: Equatable {
         /// HEAD, 204, 304: a head alone.
@@ -137,8 +138,8 @@ final class ResponseWriter: Exchange {
         isCommitted = true
         if stopSign.isOn { keepsConnection = false }
         let hasNoContent = status < 200 || status == 204
-        // RFC 9110 section 8.6: with HEAD and 304 Content-Length is what a GET would get. The application knows; that it gave no body here
-        // does not mean 0.
+        // RFC 9110 section 8.6: with HEAD and 304 Content-Length is what a GET would get. The application knows; that
+        // it gave no body here does not mean 0.
         let isUnknown = status == 304 || (isHEAD && bodyLength == 0)
         let length = declaredLength ?? (isUnknown ? nil : bodyLength)
         if let length, !hasNoContent {
@@ -252,7 +253,8 @@ final class ResponseWriter: Exchange {
         return send()
     }
 
-    /// Ends a response that can't be completed: without its last chunk or bytes, and where only a reset tells, with that.
+    /// Ends a response that can't be completed: without its last chunk or bytes, and where only a reset tells, with
+    /// that.
     func cut() {
         closeFile()
         isFinished = true
@@ -305,7 +307,8 @@ final class ResponseWriter: Exchange {
         }
     }
 
-    /// Waits until no file and at most `limit` bytes are unsent. Returns false if the client is gone or took nothing in time.
+    /// Waits until no file and at most `limit` bytes are unsent. Returns false if the client is gone or took nothing in
+    /// time.
     func waitForRoom(_ limit: Int) -> Bool {
         while send() && (file != nil || output.count > limit) {
             if wasRefused { waitForClient() }
@@ -341,7 +344,7 @@ extension Request {
         let nothing = UnsafeRawBufferPointer(start: nil, count: 0)
         return Request(
             method: nothing, target: nothing, path: nothing, query: nothing, minorVersion: 1,
-            headers: UnsafeBufferPointer(start: nil, count: 0), base: UnsafeRawPointer(bitPattern: 1)!,  // never null for 1
+            headers: UnsafeBufferPointer(start: nil, count: 0), base: UnsafeRawPointer(bitPattern: 1)!,  // not null
             body: .none, remoteAddress: nothing, remotePort: 0, number: 0)
     }
 }

@@ -1,13 +1,17 @@
 // Defines the single-producer, single-consumer ring over which requests and answers change threads.
-// Separate: its memory ordering is the one thing to check here (research: release publishes the slot, acquire takes it over).
+// Separate: its memory ordering is the one thing to check here (research: release publishes the slot, acquire takes it
+// over).
 
 import Synchronization
 
-/// A bounded queue between exactly two threads. What is pushed is published: everything written before the push is seen after the pop.
-final class Ring: @unchecked Sendable {  // the producer alone touches tail and headSeen, the consumer head and tailSeen; slots change hands by tail
+/// A bounded queue between exactly two threads. What is pushed is published: everything written before the push is seen
+/// after the pop.
+// The producer alone touches tail and headSeen, the consumer head and tailSeen; slots change hands by tail.
+final class Ring: @unchecked Sendable {
     private let slots: UnsafeMutablePointer<UnsafeMutableRawPointer>
     private let mask: Int
-    // The two sides are 128 bytes apart, so that neither's stores take the other's cache line (128: lines are fetched in pairs).
+    // The two sides are 128 bytes apart, so that neither's stores take the other's cache line (128: lines are fetched
+    // in pairs).
     private let padding0 = InlineArray<16, UInt64>(repeating: 0)
     private let tail = Atomic<Int>(0)
     private let padding1 = InlineArray<16, UInt64>(repeating: 0)

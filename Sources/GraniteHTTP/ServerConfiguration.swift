@@ -4,8 +4,8 @@
 package struct ServerConfiguration: Sendable {
     /// Threads that run the application, 1 to 512. With 1 it is always the thread that called ``HTTPServer/run()``.
     package var applicationThreads = 1
-    /// With one application thread: serve on it unless a call takes long. For when workers fill the cores, so that a second thread
-    /// has none to itself.
+    /// With one application thread: serve on it unless a call takes long. For when workers fill the cores, so that a
+    /// second thread has none to itself.
     package var preferInline = false
     /// Requests dispatched and not yet answered, at most; connections never count. 1 to 32768.
     package var backpressure = 1024
@@ -18,17 +18,19 @@ package struct ServerConfiguration: Sendable {
     package var limits = RequestLimits()
     /// For a whole head, from its first byte or the accept.
     package var headTimeout = Duration.seconds(30)
-    /// Between two arrivals of body bytes, and for the whole body, which gets a second more for every ``minimumBodyBytesPerSecond``.
+    /// Between two arrivals of body bytes, and for the whole body, which gets a second more for every
+    /// ``minimumBodyBytesPerSecond``.
     package var bodyTimeout = Duration.seconds(30)
     /// Of a request's body, on average. 0: as slow as the client likes.
     package var minimumBodyBytesPerSecond: UInt64 = 500
     /// Between a response and the next request.
     package var keepAliveTimeout = Duration.seconds(75)
     /// Between two moments in which the client takes response bytes. As long, and a second more for every
-    /// ``minimumWriteBytesPerSecond`` taken, a streamed response may keep its application thread waiting for the client in all.
+    /// ``minimumWriteBytesPerSecond`` taken, a streamed response may keep its application thread waiting for the client
+    /// in all.
     package var writeTimeout = Duration.seconds(60)
-    /// What a client must take, on average, of a response for which an application thread waits. 0: as slow as it likes. Whole bodies
-    /// and files need no thread while they are sent.
+    /// What a client must take, on average, of a response for which an application thread waits. 0: as slow as it
+    /// likes. Whole bodies and files need no thread while they are sent.
     package var minimumWriteBytesPerSecond: UInt64 = 8192
     /// For a client to take an error response and close.
     package var lingerTimeout = Duration.seconds(2)
@@ -44,12 +46,15 @@ package struct ServerConfiguration: Sendable {
     var timeouts: ConnectionTimeouts {
         ConnectionTimeouts(
             head: headTimeout.nanoseconds, body: bodyTimeout.nanoseconds, idle: keepAliveTimeout.nanoseconds,
-            write: writeTimeout.nanoseconds, linger: lingerTimeout.nanoseconds, bodyBytesPerSecond: minimumBodyBytesPerSecond)
+            write: writeTimeout.nanoseconds, linger: lingerTimeout.nanoseconds,
+            bodyBytesPerSecond: minimumBodyBytesPerSecond)
     }
 
     /// How often deadlines are looked at: a second, or a quarter of the shortest time-out.
     var tickNanoseconds: UInt64 {
-        let shortest = [headTimeout, bodyTimeout, keepAliveTimeout, writeTimeout, lingerTimeout, drainTimeout, queueTimeout].min()
+        let shortest = [
+            headTimeout, bodyTimeout, keepAliveTimeout, writeTimeout, lingerTimeout, drainTimeout, queueTimeout,
+        ].min()
         return min(1_000_000_000, max(5_000_000, (shortest?.nanoseconds ?? 0) / 4))
     }
 }

@@ -1,8 +1,10 @@
-// Defines how the event loop tells application threads that the server is stopping. Separate: it is the one thing that both read at once.
+// Defines how the event loop tells application threads that the server is stopping. Separate: it is the one thing that
+// both read at once.
 
 import Synchronization
 
-/// Off until the server is told to stop. Set by the loop, read by whoever writes a head: that response is the connection's last.
+/// Off until the server is told to stop. Set by the loop, read by whoever writes a head: that response is the
+/// connection's last.
 final class StopSign: Sendable {
     private let state = Atomic<Bool>(false)
 

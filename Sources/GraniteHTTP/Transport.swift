@@ -1,5 +1,5 @@
-// Defines what a connection needs of the thing that carries its bytes. It is the seam beside which a TLS transport can be put,
-// and where tests put one that lives in memory.
+// Defines what a connection needs of the thing that carries its bytes. It is the seam beside which a TLS transport can
+// be put, and where tests put one that lives in memory.
 
 import CLinux
 import Glibc
@@ -14,7 +14,8 @@ enum TransferResult: Equatable {
     case failed(Int32)
 }
 
-/// A non-blocking byte stream to one client. Used by one thread at a time: the loop's, or while a request is answered the application's.
+/// A non-blocking byte stream to one client. Used by one thread at a time: the loop's, or while a request is answered
+/// the application's.
 protocol Transport: AnyObject {
     func read(into buffer: UnsafeMutableRawPointer, capacity: Int) -> TransferResult
     func send(_ bytes: UnsafeRawBufferPointer) -> TransferResult
@@ -22,13 +23,16 @@ protocol Transport: AnyObject {
     func send(_ first: UnsafeRawBufferPointer, then second: UnsafeRawBufferPointer) -> TransferResult
     /// Sends of a file; `moved(0)` means that the file ended.
     func send(file: Int32, offset: Int, length: Int) -> TransferResult
-    /// Waits until a send may succeed. Returns false after `milliseconds`. Application threads only: the loop never waits for one client.
+    /// Waits until a send may succeed. Returns false after `milliseconds`. Application threads only: the loop never
+    /// waits for one client.
     func waitUntilWritable(milliseconds: Int32) -> Bool
     /// No more will be sent; reading goes on (shutdown(2) SHUT_WR).
     func endOutput()
-    /// Both directions end at once, and a thread that waits in ``waitUntilWritable(milliseconds:)`` returns; the descriptor stays open.
+    /// Both directions end at once, and a thread that waits in ``waitUntilWritable(milliseconds:)`` returns; the
+    /// descriptor stays open.
     func cut()
-    /// Closes; with `reset` the peer sees an error instead of an orderly end (SO_LINGER 0), so that it can't take a truncated body for whole.
+    /// Closes; with `reset` the peer sees an error instead of an orderly end (SO_LINGER 0), so that it can't take a
+    /// truncated body for whole.
     func close(reset: Bool)
 }
 
@@ -69,7 +73,8 @@ final class SocketTransport: Transport {
         while true {
             let ready = granite_wait_writable(descriptor, milliseconds)
             if ready > 0 { return true }
-            // An interrupted wait starts anew: a signal storm could lengthen the time-out, but never end a good response.
+            // An interrupted wait starts anew: a signal storm could lengthen the time-out, but never end a good
+            // response.
             if ready == 0 || errno != EINTR { return false }
         }
     }

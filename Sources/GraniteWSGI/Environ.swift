@@ -119,9 +119,9 @@ final class Environ {
         }
         guard PyDict_SetItem(environ, keys.remoteAddress, remoteAddress) == 0,
             request.remotePort == 0
-                || Self.set(environ, keys.remotePort, Self.number(UInt64(request.remotePort), radix: 10, prefix: []))
+                || Self.set(environ, keys.remotePort, Self.decimal(UInt64(request.remotePort)))
         else { return false }
-        return Self.set(environ, keys.requestID, Self.number(request.number, radix: 16, minimumDigits: WSGIConfiguration.requestNumberDigits, prefix: requestIDPrefix))
+        return Self.set(environ, keys.requestID, requestID(request.number))
     }
 
     private func setHeaders(_ environ: Object, _ request: Request) -> Bool {
@@ -145,7 +145,7 @@ final class Environ {
         if !hasContentLength, request.body.length > 0 {
             // The body came chunked and was decoded: Content-Length takes Transfer-Encoding's place (RFC 9112, 7.1.3).
             // Without it Django, for one, sees no body.
-            guard Self.set(environ, keys.contentLength, Self.number(UInt64(request.body.length), radix: 10, prefix: []))
+            guard Self.set(environ, keys.contentLength, Self.decimal(UInt64(request.body.length)))
             else { return false }
             expected += 1
         }
@@ -200,21 +200,25 @@ final class Environ {
         PyUnicode_DecodeLatin1(bytes.baseAddress?.assumingMemoryBound(to: CChar.self) ?? emptyCString, bytes.count, nil)
     }
 
-    private static func number(_ value: UInt64, radix: UInt64, minimumDigits: Int = 1, prefix: [UInt8]) -> Object? {
-        withUnsafeTemporaryAllocation(of: CChar.self, capacity: prefix.count + 20) { text in  // UInt64.max has 20 digits
+    private static func decimal(_ value: UInt64) -> Object? {
+        withUnsafeTemporaryAllocation(of: CChar.self, capacity: 20) { text in  // UInt64.max has 20 digits
             var end = text.count
             var rest = value
             repeat {
                 end -= 1
-                let digit = UInt8(truncatingIfNeeded: rest % radix)
-                text[end] = CChar(bitPattern: digit < 10 ? digit + 48 : digit + 87)
-                rest /= radix
-            } while rest != 0 || text.count - end < minimumDigits
-            for byte in prefix.reversed() {
-                end -= 1
-                text[end] = CChar(bitPattern: byte)
-            }
+                text[end] = CChar(truncatingIfNeeded: rest % 10 + 48)
+                rest /= 10
+            } while rest != 0
             return text.baseAddress.flatMap { PyUnicode_DecodeLatin1($0 + end, text.count - end, nil) }
+        }
+    }
+
+    private func requestID(_ number: UInt64) -> Object? {
+        let digits = requestIDPrefix.count + RequestIDs.numberDigits
+        return withUnsafeTemporaryAllocation(byteCount: digits, alignment: 1) { text in
+            text.copyBytes(from: requestIDPrefix)
+            RequestIDs.write(number, to: UnsafeMutableRawBufferPointer(rebasing: text[requestIDPrefix.count...]))
+            return Self.text(UnsafeRawBufferPointer(text))
         }
     }
 

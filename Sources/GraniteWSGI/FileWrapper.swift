@@ -87,7 +87,9 @@ enum FileWrapper {
         guard let type, let arguments else { return nil }
         let count = PyTuple_Size(arguments)
         // `wrapper(file, **{})` may come as an empty dict.
-        guard keywords.map({ PyDict_Size($0) == 0 }) ?? true, count == 1 || count == 2, let file = PyTuple_GetItem(arguments, 0) else {
+        guard keywords.map({ PyDict_Size($0) == 0 }) ?? true, count == 1 || count == 2,
+            let file = PyTuple_GetItem(arguments, 0)
+        else {
             PyErr_SetString(granite_python_TypeError(), "wsgi.file_wrapper takes a file and, optionally, a block size")
             return nil
         }

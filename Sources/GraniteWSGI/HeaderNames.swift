@@ -3,6 +3,7 @@
 
 import CPython
 import Glibc
+import GraniteExchange
 
 /// A cache from header name to environ key. Used with the GIL held only.
 final class HeaderNames {
@@ -72,7 +73,7 @@ final class HeaderNames {
     /// A new environ key: HTTP_ and the name in capitals with `_` for `-`, or CONTENT_TYPE and CONTENT_LENGTH (RFC
     /// 3875).
     static func makeKey(_ name: UnsafeRawBufferPointer) -> Object? {
-        let isContent = name.count == 12 && ResponseHead.equals(name, "content-type") || kind(name) == .contentLength
+        let isContent = equalIgnoringCase(name, "content-type") || kind(name) == .contentLength
         let prefix: StaticString = isContent ? "" : "HTTP_"
         return withUnsafeTemporaryAllocation(of: CChar.self, capacity: name.count + prefix.utf8CodeUnitCount) { text in
             for index in 0..<prefix.utf8CodeUnitCount { text[index] = CChar(bitPattern: prefix.utf8Start[index]) }
@@ -87,9 +88,9 @@ final class HeaderNames {
 
     static func kind(_ name: UnsafeRawBufferPointer) -> Kind {
         switch name.count {
-        case 6: ResponseHead.equals(name, "cookie") ? .cookie : .ordinary
-        case 14: ResponseHead.equals(name, "content-length") ? .contentLength : .ordinary
-        case 17: ResponseHead.equals(name, "transfer-encoding") ? .transferEncoding : .ordinary
+        case 6: equalIgnoringCase(name, "cookie") ? .cookie : .ordinary
+        case 14: equalIgnoringCase(name, "content-length") ? .contentLength : .ordinary
+        case 17: equalIgnoringCase(name, "transfer-encoding") ? .transferEncoding : .ordinary
         default: .ordinary
         }
     }

@@ -15,8 +15,10 @@ package final class PythonHooks: Sendable {
     /// Called on the thread where the exception is, its stack intact, with the GIL held. Must not call Python.
     ///
     /// - Parameters:
-    ///   - subject: the object that raised as `repr` shows it, or the thread's name; "" if unknown; at most about 300 bytes.
-    ///   - message: "RuntimeError: … (app.py:14 in lookup)", the innermost line of the traceback; at most about 1,600 bytes.
+    ///   - subject: the object that raised as `repr` shows it, or the thread's name; "" if unknown; at most about 300
+    ///     bytes.
+    ///   - message: "RuntimeError: … (app.py:14 in lookup)", the innermost line of the traceback; at most about 1,600
+    ///     bytes.
     package typealias Report = @Sendable (_ kind: Kind, _ subject: String, _ message: String) -> Void
 
     private let report: Report

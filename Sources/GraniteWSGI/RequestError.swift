@@ -13,8 +13,7 @@ enum RequestError {
         let exception = PythonException.fetch()
         defer { exception.release() }
         if let errors = PySys_GetObject("stderr"), errors != granite_python_None() {
-            let digits = String(request.number, radix: 16)
-            let id = idPrefix + String(repeating: "0", count: max(0, WSGIConfiguration.requestNumberDigits - digits.count)) + digits
+            let id = idPrefix + RequestIDs.text(request.number, digits: RequestIDs.numberDigits)
             let line = "granite: request \(id) failed: \(text(request.method)) \(text(request.target))\n"
             _ = line.withCString { PyFile_WriteString($0, errors) }
             PyErr_Clear()

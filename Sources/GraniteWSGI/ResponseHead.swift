@@ -56,7 +56,7 @@ enum ResponseHead {
                         granite_python_ValueError(),
                         "the value of header \(quoted(nameBytes)) has a control character in it")
                 }
-                if nameBytes.count == 14 && equals(nameBytes, "content-length") {
+                if equalIgnoringCase(nameBytes, "content-length") {
                     guard length == -1, let number = decimal(valueBytes) else {
                         return refuse(
                             granite_python_ValueError(), "Content-Length must be one decimal number, given once")
@@ -107,44 +107,28 @@ enum ResponseHead {
 
     /// RFC 9110 token.
     static func isToken(_ bytes: UnsafeRawBufferPointer) -> Bool {
-        guard !bytes.isEmpty else { return false }
-        for byte in bytes {
-            let word = byte < 64 ? tokenLow : byte < 128 ? tokenHigh : 0
-            guard word >> UInt64(byte & 63) & 1 == 1 else { return false }
-        }
-        return true
+        for byte in bytes where !ByteSet.token.contains(byte) { return false }
+        return !bytes.isEmpty
     }
-
-    // Bit n: the byte n may be in a token: ALPHA DIGIT ! # $ % & ' * + - . ^ _ ` | ~
-    private static let tokenLow: UInt64 = 0x03ff_6cfa_0000_0000
-    private static let tokenHigh: UInt64 = 0x57ff_ffff_c7ff_fffe
 
     /// PEP 3333: no control characters; RFC 9110, 5.5 has the tab as white space.
     static func isFieldValue(_ bytes: UnsafeRawBufferPointer) -> Bool {
-        for byte in bytes where byte < 32 && byte != 9 || byte == 127 { return false }
+        for byte in bytes where !ByteSet.fieldValue.contains(byte) { return false }
         return true
     }
 
     /// RFC 9110, 7.6.1, and the names of RFC 2616 that PEP 3333 refers to.
     static func isHopByHop(_ name: UnsafeRawBufferPointer) -> Bool {
         switch name.count {
-        case 2: equals(name, "te")
-        case 7: equals(name, "trailer") || equals(name, "upgrade")
-        case 8: equals(name, "trailers")
-        case 10: equals(name, "connection") || equals(name, "keep-alive")
-        case 17: equals(name, "transfer-encoding")
-        case 18: equals(name, "proxy-authenticate")
-        case 19: equals(name, "proxy-authorization")
+        case 2: equalIgnoringCase(name, "te")
+        case 7: equalIgnoringCase(name, "trailer") || equalIgnoringCase(name, "upgrade")
+        case 8: equalIgnoringCase(name, "trailers")
+        case 10: equalIgnoringCase(name, "connection") || equalIgnoringCase(name, "keep-alive")
+        case 17: equalIgnoringCase(name, "transfer-encoding")
+        case 18: equalIgnoringCase(name, "proxy-authenticate")
+        case 19: equalIgnoringCase(name, "proxy-authorization")
         default: false
         }
-    }
-
-    /// Whether a name is this one, which is given in lower case, and as long.
-    @inline(__always)
-    static func equals(_ name: UnsafeRawBufferPointer, _ lower: StaticString) -> Bool {
-        let expected = lower.utf8Start
-        for index in 0..<name.count where name[index] | 0x20 != expected[index] { return false }
-        return true
     }
 
     static func decimal(_ bytes: UnsafeRawBufferPointer) -> Int? {

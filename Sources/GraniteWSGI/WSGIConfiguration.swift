@@ -12,12 +12,9 @@ package struct WSGIConfiguration: Sendable {
     package var isMultithreaded: Bool
     /// wsgi.multiprocess: whether there are other workers.
     package var isMultiprocess: Bool
-    /// In front of the request's number in `granite.request_id`; unique per worker. The number has at least
-    /// ``requestNumberDigits`` hexadecimal digits, so that the id is the one in the crash page and the access log.
+    /// In front of the request's number in `granite.request_id`; unique per worker. The number has
+    /// ``RequestIDs/numberDigits`` hexadecimal digits, so that the id is the one in the crash page and the access log.
     package var requestIDPrefix: String
-
-    /// Hexadecimal digits of a request's number in its id, at least.
-    package static let requestNumberDigits = 8
 
     package init(
         serverName: String, serverPort: Int, urlScheme: String = "http", isMultithreaded: Bool = false,

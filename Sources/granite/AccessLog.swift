@@ -1,5 +1,5 @@
-// Gathers access lines and writes them by whole blocks, on a thread of its own. It is separate from the observer because it has a lock,
-// a clock and a thread.
+// Gathers access lines and writes them by whole blocks, on a thread of its own. It is separate from the observer
+// because it has a lock, a clock and a thread.
 
 import CLinux
 import GraniteExchange
@@ -8,10 +8,11 @@ import Synchronization
 
 /// The access lines of one worker, from all its application threads and the event loop.
 ///
-/// Who appends never waits for the log's reader: only the writer thread calls write(2), outside the lock and without the GIL.
+/// Who appends never waits for the log's reader: only the writer thread calls write(2), outside the lock and without
+/// the GIL.
 final class AccessLog: Sendable {
-    /// A quiet server's line is written at once; a busy one's wait until there are so many bytes, or so long. One write(2) per request
-    /// would wake a log reader each time, which costs more than the request.
+    /// A quiet server's line is written at once; a busy one's wait until there are so many bytes, or so long. One
+    /// write(2) per request would wake a log reader each time, which costs more than the request.
     private static let blockBytes = 64 * 1024
     private static let quietNanoseconds: UInt64 = 100_000_000
     /// What waits for a reader that has stalled; lines beyond are dropped, and counted.
@@ -43,9 +44,11 @@ final class AccessLog: Sendable {
         pending = Mutex(Pending(formatter: AccessLineFormatter(format: format, slot: slot, pid: pid)))
         var thread: UInt = 0
         let this = Unmanaged.passRetained(self)
-        // Never joined: a stalled reader must not keep the worker from ending. The closure takes back the reference passed to it.
+        // Never joined: a stalled reader must not keep the worker from ending. The closure takes back the reference
+        // passed to it.
         let error = granite_thread_start(
-            &thread, "access-log", { Unmanaged<AccessLog>.fromOpaque($0!).takeRetainedValue().writeLines() }, this.toOpaque())
+            &thread, "access-log", { Unmanaged<AccessLog>.fromOpaque($0!).takeRetainedValue().writeLines() },
+            this.toOpaque())
         if error != 0 {
             this.release()
             throw Unstarted(errno: error)
@@ -54,17 +57,18 @@ final class AccessLog: Sendable {
 
     /// On the application thread right after the call, or on the loop's. Never waits for more than another append.
     func append(
-        _ request: Request, id: UInt64, status: Int, bodyBytes: Int, queuedNanoseconds: UInt64, applicationNanoseconds: UInt64
+        _ request: Request, id: UInt64, status: Int, bodyBytes: Int, queuedNanoseconds: UInt64,
+        applicationNanoseconds: UInt64
     ) {
         let now = granite_realtime_ns()
         var digits: (UInt64, UInt64) = (0, 0)
         let wakes = withUnsafeMutableBytes(of: &digits) { buffer in
-            for place in 0..<16 {
-                buffer[place] = hexadecimalDigit(UInt8(truncatingIfNeeded: id >> UInt64(60 - 4 * place)) & 15)
-            }
+            RequestIDs.write(id, to: buffer)
             let line = AccessLine(
-                requestID: UnsafeRawBufferPointer(buffer), method: request.method, target: request.target, remote: request.remoteAddress,
-                status: status, bodyBytes: bodyBytes, queuedNanoseconds: queuedNanoseconds, applicationNanoseconds: applicationNanoseconds)
+                requestID: UnsafeRawBufferPointer(buffer), method: request.method, target: request.target,
+                remote: request.remoteAddress,
+                status: status, bodyBytes: bodyBytes, queuedNanoseconds: queuedNanoseconds,
+                applicationNanoseconds: applicationNanoseconds)
             return pending.withLock { pending in
                 let before = pending.lines.count
                 if before >= Self.maxWaitingBytes {
@@ -79,7 +83,8 @@ final class AccessLog: Sendable {
         if wakes { granite_semaphore_post(wake) }
     }
 
-    /// Writes what waits and ends the writer thread; gives up on a reader that takes nothing. Nothing may be appended after.
+    /// Writes what waits and ends the writer thread; gives up on a reader that takes nothing. Nothing may be appended
+    /// after.
     func close() {
         pending.withLock { $0.isClosing = true }
         granite_semaphore_post(wake)
@@ -116,8 +121,10 @@ final class AccessLog: Sendable {
         if format == .json { lines += Array("{\"time\":\"".utf8) }
         timestamp.append(nanoseconds: granite_realtime_ns(), to: &lines)
         switch format {
-        case .json: lines += Array("\",\"level\":\"warning\",\"event\":\"access_lines_dropped\",\"count\":\(dropped)}\n".utf8)
-        case .text: lines += Array(" warning \(dropped) access lines were dropped: the reader of this log was too slow\n".utf8)
+        case .json:
+            lines += Array("\",\"level\":\"warning\",\"event\":\"access_lines_dropped\",\"count\":\(dropped)}\n".utf8)
+        case .text:
+            lines += Array(" warning \(dropped) access lines were dropped: the reader of this log was too slow\n".utf8)
         }
     }
 }

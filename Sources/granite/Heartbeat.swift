@@ -1,10 +1,10 @@
 // What a worker does about once a second, on the loop's thread, outside the application.
 
 import CLinux
+import Glibc
 import GraniteCapture
 import GraniteLogging
 import GraniteSupervisor
-import Glibc
 
 /// Keeps the crash page fresh, and notices when the supervisor is gone.
 final class Heartbeat: @unchecked Sendable {  // called by the loop alone, which is on one thread at a time

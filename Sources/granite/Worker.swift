@@ -1,13 +1,13 @@
 // Puts a worker together: capture, interpreter, application, HTTP. The only place where these meet.
 
 import CLinux
+import Glibc
 import GraniteCapture
 import GraniteExchange
 import GraniteHTTP
 import GraniteLogging
 import GraniteSupervisor
 import GraniteWSGI
-import Glibc
 
 /// One worker process, from its first line to its last.
 struct Worker {
@@ -20,7 +20,7 @@ struct Worker {
     /// - Throws: ``WorkerFailure`` if it cannot start.
     func run() throws(WorkerFailure) {
         let interpreter = try startPython()
-        let requestIDs = RequestIDs()
+        let requestIDs = RequestIDs(worker: UInt32.random(in: UInt32.min...UInt32.max))
         let application = try load(in: interpreter, requestIDs: requestIDs)
         Capture.refreshModules()
         let log = LogOutput(descriptor: WorkerDescriptor.log, path: configuration.logFile)
@@ -32,8 +32,8 @@ struct Worker {
                 observer: WorkerObserver(requestIDs: requestIDs, accessLog: accessLog), heartbeat: { heartbeat.beat() })
             heartbeat.stopDescriptor = server.stopDescriptor
             try obeySignals(server: server, heartbeat: heartbeat)
-            // Their descriptors end with the server, and a closed one's number may become a file of the application's: Python may take
-            // seconds to end. From here on the worker is stopping anyway.
+            // Their descriptors end with the server, and a closed one's number may become a file of the application's:
+            // Python may take seconds to end. From here on the worker is stopping anyway.
             defer { withExtendedLifetime((server, heartbeat)) { forgetSignals() } }
             heartbeat.beat()
             Capture.setReady()
@@ -52,18 +52,27 @@ struct Worker {
             return try AccessLog(format: configuration.logFormat, slot: slot, pid: getpid(), output: log)
         } catch {
             throw WorkerFailure(
-                code: .internalError, message: "The access log's thread cannot be started: \(String(cString: strerror(error.errno))). Raise the limit of processes (ulimit -u, pids.max).")
+                code: .internalError,
+                message:
+                    "The access log's thread cannot be started: \(String(cString: strerror(error.errno)))."
+                    + " Raise the limit of processes (ulimit -u, pids.max)."
+            )
         }
     }
 
     private func startPython() throws(WorkerFailure) -> PythonInterpreter {
         guard chdir(configuration.directory) == 0 else {
             throw WorkerFailure(
-                code: .applicationFailed, message: "The directory \(configuration.directory) (--chdir) cannot be entered: \(String(cString: strerror(errno))).")
+                code: .applicationFailed,
+                message:
+                    "The directory \(configuration.directory) (--chdir) cannot be entered:"
+                    + " \(String(cString: strerror(errno)))."
+            )
         }
         do {
             let interpreter = try PythonInterpreter.start(
-                configuration.python, arguments: ["granite", configuration.application], directory: configuration.directory)
+                configuration.python, arguments: ["granite", configuration.application],
+                directory: configuration.directory)
             Capture.setPython(runtime: interpreter.runtimeAddress, version: configuration.python.hexVersion)
             // Whatever is imported from here on may already drop an object on the wrong thread.
             try PythonHooks.install(interpreter) { kind, subject, message in
@@ -78,12 +87,15 @@ struct Worker {
         }
     }
 
-    private func load(in interpreter: PythonInterpreter, requestIDs: RequestIDs) throws(WorkerFailure) -> WSGIApplication {
+    private func load(in interpreter: PythonInterpreter, requestIDs: RequestIDs) throws(WorkerFailure)
+        -> WSGIApplication
+    {
         do {
             return try WSGIApplication(
                 try ApplicationTarget(configuration.application, factory: configuration.factory),
                 configuration: WSGIConfiguration(
-                    serverName: configuration.host, serverPort: configuration.port, isMultithreaded: configuration.blockingThreads > 1,
+                    serverName: configuration.host, serverPort: configuration.port,
+                    isMultithreaded: configuration.blockingThreads > 1,
                     isMultiprocess: configuration.workers > 1, requestIDPrefix: requestIDs.prefix),
                 interpreter: interpreter, directory: configuration.directory)
         } catch {
@@ -100,13 +112,16 @@ struct Worker {
         server.limits.maxHeaderFields = configuration.maxHeaderFields
         server.limits.maxHeaderFieldBytes = configuration.maxHeaderFieldBytes
         // The two limits of single lines must be reachable, with room for ordinary ones beside them.
-        server.limits.maxHeadBytes = Self.headBytes(line: configuration.maxRequestLineBytes, field: configuration.maxHeaderFieldBytes)
+        server.limits.maxHeadBytes = Self.headBytes(
+            line: configuration.maxRequestLineBytes, field: configuration.maxHeaderFieldBytes)
         server.limits.maxBodyBytes = configuration.maxBodyBytes
         server.headTimeout = .seconds(configuration.headerTimeoutSeconds)
         server.bodyTimeout = .seconds(configuration.bodyTimeoutSeconds)
         server.keepAliveTimeout = .seconds(configuration.keepAliveTimeoutSeconds)
         server.drainTimeout = .seconds(configuration.gracefulTimeoutSeconds)
-        if let directory = getenv("TMPDIR").map({ String(cString: $0) }), directory.hasPrefix("/") { server.temporaryDirectory = directory }
+        if let directory = getenv("TMPDIR").map({ String(cString: $0) }), directory.hasPrefix("/") {
+            server.temporaryDirectory = directory
+        }
         return server
     }
 
@@ -121,7 +136,9 @@ struct Worker {
         for (number, descriptor) in [(SIGTERM, server.stopDescriptor), (SIGUSR1, heartbeat.reopenDescriptor)] {
             let error = granite_signal_note(number, descriptor)
             guard error == 0 else {
-                throw WorkerFailure(code: .internalError, message: "Signal \(number) cannot be handled: \(String(cString: strerror(error))).")
+                throw WorkerFailure(
+                    code: .internalError,
+                    message: "Signal \(number) cannot be handled: \(String(cString: strerror(error))).")
             }
         }
     }

@@ -1,5 +1,5 @@
-// Notes each request where it outlives the worker, and as an access line. It is separate because it is all that the hot path
-// does besides HTTP and WSGI.
+// Notes each request where it outlives the worker, and as an access line. It is separate because it is all that the hot
+// path does besides HTTP and WSGI.
 
 import CLinux
 import GraniteCapture
@@ -20,40 +20,27 @@ final class WorkerObserver: ExchangeObserver {
 
     func willRespond(to request: Request, thread: Int) {
         Capture.beginRequest(
-            slot: thread, tid: Capture.threadID, id: requestIDs.id(of: request.number), method: request.method, target: request.target,
+            slot: thread, tid: Capture.threadID, id: requestIDs.id(of: request.number), method: request.method,
+            target: request.target,
             startedNanoseconds: granite_monotonic_ns())
     }
 
     func didRespond(
-        to request: Request, thread: Int, status: Int, bodyBytes: Int, queuedNanoseconds: UInt64, applicationNanoseconds: UInt64
+        to request: Request, thread: Int, status: Int, bodyBytes: Int, queuedNanoseconds: UInt64,
+        applicationNanoseconds: UInt64
     ) {
         Capture.endRequest(slot: thread)
         Capture.setRequestsServed(served.add(1, ordering: .relaxed).newValue)
         accessLog?.append(
-            request, id: requestIDs.id(of: request.number), status: status, bodyBytes: bodyBytes, queuedNanoseconds: queuedNanoseconds,
+            request, id: requestIDs.id(of: request.number), status: status, bodyBytes: bodyBytes,
+            queuedNanoseconds: queuedNanoseconds,
             applicationNanoseconds: applicationNanoseconds)
     }
 
     func didReject(_ request: Request, status: Int, bodyBytes: Int, queuedNanoseconds: UInt64) {
         accessLog?.append(
-            request, id: requestIDs.id(of: request.number), status: status, bodyBytes: bodyBytes, queuedNanoseconds: queuedNanoseconds,
+            request, id: requestIDs.id(of: request.number), status: status, bodyBytes: bodyBytes,
+            queuedNanoseconds: queuedNanoseconds,
             applicationNanoseconds: 0)
-    }
-}
-
-/// Request ids of one worker: 8 random digits, then the request's number in it; 16 hexadecimal digits in all.
-struct RequestIDs: Sendable {
-    private let worker: UInt32
-
-    init() { worker = UInt32.random(in: UInt32.min...UInt32.max) }
-
-    /// What precedes the number, as text.
-    var prefix: String { hexadecimal(worker) }
-
-    func id(of number: UInt64) -> UInt64 { UInt64(worker) << 32 | number & 0xffff_ffff }
-
-    private func hexadecimal(_ value: UInt32) -> String {
-        let digits = String(value, radix: 16)
-        return String(repeating: "0", count: 8 - digits.count) + digits
     }
 }

@@ -1,5 +1,6 @@
 // The pure parts: what becomes of a connection when, which mode the server is in, sets of bytes, dates.
 
+import GraniteExchange
 import Testing
 
 @testable import GraniteHTTP
@@ -48,11 +49,13 @@ import Testing
 
     @Test func continueIsSentOncePerRequest() {
         var state = ConnectionState(acceptedAt: 0, timeouts)
-        #expect(state.advanced(to: .needsBody(wantsContinue: true), now: 1, progressed: true, timeouts) == .sendContinue)
+        #expect(
+            state.advanced(to: .needsBody(wantsContinue: true), now: 1, progressed: true, timeouts) == .sendContinue)
         #expect(state.advanced(to: .needsBody(wantsContinue: true), now: 2, progressed: false, timeouts) == .none)
         #expect(state.advanced(to: .complete, now: 3, progressed: true, timeouts) == .dispatch)
         #expect(state.responded(.keep, drained: true, now: 4, timeouts) == .readNext)
-        #expect(state.advanced(to: .needsBody(wantsContinue: true), now: 5, progressed: true, timeouts) == .sendContinue)
+        #expect(
+            state.advanced(to: .needsBody(wantsContinue: true), now: 5, progressed: true, timeouts) == .sendContinue)
     }
 
     @Test func aRequestBeingAnsweredHasNoDeadline() {
@@ -134,8 +137,10 @@ import Testing
 
 @Suite struct DateHeaderTests {
     @Test(arguments: [
-        (0, "Thu, 01 Jan 1970 00:00:00 GMT"), (784_111_777, "Sun, 06 Nov 1994 08:49:37 GMT"), (951_782_400, "Tue, 29 Feb 2000 00:00:00 GMT"),
-        (1_795_557_156, "Tue, 24 Nov 2026 21:52:36 GMT"), (4_107_542_399, "Sun, 28 Feb 2100 23:59:59 GMT"), (4_107_542_400, "Mon, 01 Mar 2100 00:00:00 GMT"),
+        (0, "Thu, 01 Jan 1970 00:00:00 GMT"), (784_111_777, "Sun, 06 Nov 1994 08:49:37 GMT"),
+        (951_782_400, "Tue, 29 Feb 2000 00:00:00 GMT"),
+        (1_795_557_156, "Tue, 24 Nov 2026 21:52:36 GMT"), (4_107_542_399, "Sun, 28 Feb 2100 23:59:59 GMT"),
+        (4_107_542_400, "Mon, 01 Mar 2100 00:00:00 GMT"),
     ]) func formatsSecondsAsAnIMFFixdate(seconds: Int, text: String) {
         var bytes = [UInt8](repeating: 0, count: DateHeader.length)
         bytes.withUnsafeMutableBufferPointer { DateHeader.format(secondsSince1970: seconds, into: $0.baseAddress!) }
@@ -144,7 +149,10 @@ import Testing
 }
 
 @Suite struct OutputBufferTests {
-    @Test(arguments: [(0, "0", "0"), (9, "9", "9"), (10, "10", "a"), (255, "255", "ff"), (4096, "4096", "1000"), (Int.max, "9223372036854775807", "7fffffffffffffff")])
+    @Test(arguments: [
+        (0, "0", "0"), (9, "9", "9"), (10, "10", "a"), (255, "255", "ff"), (4096, "4096", "1000"),
+        (Int.max, "9223372036854775807", "7fffffffffffffff"),
+    ])
     func writesNumbers(value: Int, decimal: String, hexadecimal: String) {
         var buffer = OutputBuffer()
         buffer.append(decimal: value)

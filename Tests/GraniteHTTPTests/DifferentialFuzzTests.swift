@@ -1,5 +1,6 @@
-// Our reader against llhttp (by NIOHTTP1) on thousands of mutated streams: whatever ours takes, llhttp must take for the same request.
-// The other direction is not asked: ours is stricter on purpose (bare LF, chunk extensions, repeated Content-Length, leading zeros, …).
+// Our reader against llhttp (by NIOHTTP1) on thousands of mutated streams: whatever ours takes, llhttp must take for
+// the same request. The other direction is not asked: ours is stricter on purpose (bare LF, chunk extensions, repeated
+// Content-Length, leading zeros, …).
 
 import Foundation
 import NIOCore
@@ -28,9 +29,12 @@ import Testing
     private static let bytes: [UInt8] =
         Array("\r\n \t:;,/?#%0123456789aAfFgGxX+-_\"'\\()[]{}@=*HT.".utf8) + [0, 1, 0x0b, 0x0c, 0x7f, 0x80, 0xff]
     private static let pieces: [String] = [
-        "\r\n", "\r\n\r\n", "\n", "\r", " ", "\t", "0", "0\r\n\r\n", "Content-Length: 0\r\n", "Content-Length: 5\r\n", "Content-Length: 1, 1\r\n",
-        "Transfer-Encoding: chunked\r\n", "Transfer-Encoding: identity\r\n", "Transfer-Encoding: chunked, chunked\r\n", "Host: b\r\n",
-        "Connection: close\r\n", " folded\r\n", "1;x=y\r\n", "ffffffffffffffff\r\n", "HTTP/1.1", "HTTP/1.0", "HTTP/2.0", "GET /s HTTP/1.1\r\nHost: a\r\n\r\n",
+        "\r\n", "\r\n\r\n", "\n", "\r", " ", "\t", "0", "0\r\n\r\n", "Content-Length: 0\r\n", "Content-Length: 5\r\n",
+        "Content-Length: 1, 1\r\n",
+        "Transfer-Encoding: chunked\r\n", "Transfer-Encoding: identity\r\n", "Transfer-Encoding: chunked, chunked\r\n",
+        "Host: b\r\n",
+        "Connection: close\r\n", " folded\r\n", "1;x=y\r\n", "ffffffffffffffff\r\n", "HTTP/1.1", "HTTP/1.0", "HTTP/2.0",
+        "GET /s HTTP/1.1\r\nHost: a\r\n\r\n",
     ]
 
     /// Four runs in parallel; the seed makes each repeatable.
@@ -45,7 +49,11 @@ import Testing
             for (index, request) in ours.enumerated() {
                 // llhttp knows a fixed list of methods; any token is a method (RFC 9110 section 9.1).
                 // And it refuses bytes from 0x80 in targets; browsers and curl send UTF-8 there.
-                if !Self.isKnown(method: request.method) || request.target.unicodeScalars.contains(where: { $0.value >= 0x80 }) { break }
+                if !Self.isKnown(method: request.method)
+                    || request.target.unicodeScalars.contains(where: { $0.value >= 0x80 })
+                {
+                    break
+                }
                 taken += 1
                 #expect(index < theirs.count, "llhttp refuses: \(latin1String(stream).debugDescription)")
                 if index >= theirs.count { break }
@@ -98,7 +106,8 @@ import Testing
 
     /// The complete requests that llhttp finds before it stops.
     private static func llhttp(_ stream: [UInt8]) -> [ParsedRequest] {
-        let channel = EmbeddedChannel(handler: ByteToMessageHandler(HTTPRequestDecoder(leftOverBytesStrategy: .dropBytes)))
+        let channel = EmbeddedChannel(
+            handler: ByteToMessageHandler(HTTPRequestDecoder(leftOverBytesStrategy: .dropBytes)))
         // An error comes after what was decoded before it; the requests are what is compared.
         _ = try? channel.writeInbound(ByteBuffer(bytes: stream))
         var requests: [ParsedRequest] = []
@@ -108,8 +117,10 @@ import Testing
             case .head(let head):
                 current = ParsedRequest(
                     method: head.method.rawValue, target: head.uri, version: head.version.minor,
-                    // Ours drops names with an underscore, and white space after values (RFC 9112 section 5.1), which NIO leaves.
-                    headers: head.headers.filter { !$0.name.contains("_") }.map { "\($0.name): \(trimmed($0.value))" }, body: [])
+                    // Ours drops names with an underscore, and white space after values (RFC 9112 section 5.1), which
+                    // NIO leaves.
+                    headers: head.headers.filter { !$0.name.contains("_") }.map { "\($0.name): \(trimmed($0.value))" },
+                    body: [])
             case .body(let buffer): current?.body += buffer.readableBytesView
             case .end:
                 if let request = current { requests.append(request) }
@@ -126,9 +137,14 @@ extension ParsedStream {
     static func untilClose(_ stream: [UInt8]) -> [ParsedRequest] {
         let requests = ParsedStream([stream[...]]).requests
         let last = requests.firstIndex { request in
-            let fields = request.headers.filter { $0.lowercased().hasPrefix("connection:") }.map { $0.lowercased().dropFirst(11) }
-            let options = fields.joined(separator: ",").split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
-            return options.contains("close") || options.contains("upgrade") || (request.version == 0 && !options.contains("keep-alive"))
+            let fields = request.headers.filter { $0.lowercased().hasPrefix("connection:") }.map {
+                $0.lowercased().dropFirst(11)
+            }
+            let options = fields.joined(separator: ",").split(separator: ",").map {
+                $0.trimmingCharacters(in: .whitespaces)
+            }
+            return options.contains("close") || options.contains("upgrade")
+                || (request.version == 0 && !options.contains("keep-alive"))
         }
         return last.map { Array(requests[...$0]) } ?? requests
     }

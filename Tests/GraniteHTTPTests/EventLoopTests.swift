@@ -47,7 +47,8 @@ import Testing
         transport.refusals = 1
         let connection = loop.add(transport)
         let events = UInt32(EPOLLIN.rawValue | EPOLLOUT.rawValue | EPOLLET.rawValue)
-        #expect(granite_epoll_add(loop.loop.epoll, ends[0], events, Unmanaged.passUnretained(connection).toOpaque()) == 0)
+        #expect(
+            granite_epoll_add(loop.loop.epoll, ends[0], events, Unmanaged.passUnretained(connection).toOpaque()) == 0)
         send(ends[1], "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n")
         loop.turn()
         #expect(transport.sent == "")
@@ -57,7 +58,9 @@ import Testing
     }
 
     private func send(_ descriptor: Int32, _ text: String) {
-        #expect(Array(text.utf8).withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) } == text.utf8.count)
+        #expect(
+            Array(text.utf8).withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
+                == text.utf8.count)
     }
 }
 
@@ -115,7 +118,8 @@ private final class Loop {
 
     func add(_ transport: MemoryTransport) -> Connection {
         let connection = Connection(
-            transport: transport, address: UnsafeRawBufferPointer(start: nil, count: 0), port: 0, limits: RequestLimits(),
+            transport: transport, address: UnsafeRawBufferPointer(start: nil, count: 0), port: 0,
+            limits: RequestLimits(),
             state: ConnectionState(acceptedAt: loop.now, loop.timeouts),
             patience: ClientPatience(timeoutNanoseconds: 1, minimumBytesPerSecond: 0), stopSign: loop.stopSign)
         connection.index = loop.connections.count
@@ -127,7 +131,9 @@ private final class Loop {
     func queue(ageNanoseconds: UInt64) -> (connection: Connection, transport: MemoryTransport) {
         let transport = MemoryTransport(reading: -1)
         let connection = add(transport)
-        for byte in Array("GET / HTTP/1.1\r\nHost: a\r\n\r\n".utf8) { withUnsafeBytes(of: byte) { connection.input.append($0) } }
+        for byte in Array("GET / HTTP/1.1\r\nHost: a\r\n\r\n".utf8) {
+            withUnsafeBytes(of: byte) { connection.input.append($0) }
+        }
         loop.readOn(connection)
         connection.completedAt = loop.now - ageNanoseconds
         return (connection, transport)
@@ -165,5 +171,16 @@ private final class MemoryTransport: Transport {
     func close(reset: Bool) {
         isClosed = true
         if descriptor >= 0 { Foundation.close(descriptor) }
+    }
+}
+
+@Suite struct RequestIDTests {
+    @Test func theIDIsTheWorkersDigitsAndThenTheNumbers() {
+        let ids = RequestIDs(worker: 0x00ab_cdef)
+        #expect(RequestIDs.text(ids.id(of: 0x14), digits: RequestIDs.digits) == "00abcdef00000014")
+        #expect(ids.prefix + RequestIDs.text(0x14, digits: RequestIDs.numberDigits) == "00abcdef00000014")
+        // Beyond 32 bits the last digits count, in all places alike.
+        #expect(ids.id(of: 0x5_0000_0001) == ids.id(of: 1))
+        #expect(RequestIDs.text(0x5_0000_0001, digits: RequestIDs.numberDigits) == "00000001")
     }
 }

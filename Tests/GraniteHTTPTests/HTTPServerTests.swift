@@ -17,7 +17,8 @@ extension SocketTests {
             for _ in 0..<3 {
                 client.send(get)
                 let response = client.response()
-                #expect(response.head == "HTTP/1.1 200 OK\nContent-Type: text/plain\nContent-Length: 5\nServer: granite")
+                #expect(
+                    response.head == "HTTP/1.1 200 OK\nContent-Type: text/plain\nContent-Length: 5\nServer: granite")
                 #expect(response.body == "hello")
             }
         }
@@ -80,7 +81,9 @@ extension SocketTests {
             }
             let client = TestClient(server.port)
             for (count, answer) in [(0, "none"), (1000, "memory 1000"), (1001, "file 1001"), (5, "memory 5")] {
-                client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: \(count)\r\n\r\n" + String(repeating: "x", count: count))
+                client.send(
+                    "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: \(count)\r\n\r\n"
+                        + String(repeating: "x", count: count))
                 #expect(client.response().body == answer)
             }
         }
@@ -118,7 +121,8 @@ extension SocketTests {
         @Test(arguments: ["HEAD", "GET"]) func aBodyThatIsNotGivenSaysNothingOfItsLength(method: String) throws {
             let server = try TestServer { exchange in
                 exchange.start(
-                    status: method == "GET" ? 304 : 200, headers: exchange.target == "/declared" ? [("Content-Length", "7")] : [])
+                    status: method == "GET" ? 304 : 200,
+                    headers: exchange.target == "/declared" ? [("Content-Length", "7")] : [])
                 exchange.commit(bodyLength: exchange.target == "/declared" ? nil : 0)
                 #expect(!exchange.wantsBody)
                 exchange.finish()
@@ -197,7 +201,10 @@ extension SocketTests {
             client.send(get + get)
             for _ in 0..<2 {
                 let response = client.response()
-                #expect(response.head.hasPrefix("HTTP/1.1 500 Internal Server Error\nContent-Type: text/plain; charset=utf-8\nContent-Length: "))
+                #expect(
+                    response.head.hasPrefix(
+                        "HTTP/1.1 500 Internal Server Error\nContent-Type: text/plain; charset=utf-8\nContent-Length: ")
+                )
                 #expect(response.body == "the application failed\n")
             }
         }
@@ -254,7 +261,8 @@ extension SocketTests {
             configuration.limits.maxBodyBytes = 1000
             let server = try TestServer(configuration) { $0.answer("never") }
             let client = TestClient(server.port)
-            client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 500000\r\n\r\n" + String(repeating: "x", count: 500_000))
+            client.send(
+                "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 500000\r\n\r\n" + String(repeating: "x", count: 500_000))
             let response = client.readToEnd()
             #expect(response.hasPrefix("HTTP/1.1 413 Content Too Large\r\n"))
             #expect(response.contains("\r\nConnection: close\r\n"))
@@ -322,71 +330,21 @@ extension SocketTests {
                 exchange.start()
                 exchange.commit(bodyLength: 200_000)
                 // False, unless the socket took less than the file has: then the transport finds out.
-                if exchange.sendFile(descriptor: file.descriptor, offset: 0, length: 200_000) { exchange.finish() } else { exchange.fail() }
+                if exchange.sendFile(descriptor: file.descriptor, offset: 0, length: 200_000) {
+                    exchange.finish()
+                } else {
+                    exchange.fail()
+                }
             }
             let client = TestClient(server.port)
             client.send(get)
             _ = client.read(until: "\r\n\r\n")
             #expect(client.readToEnd().count == 100_000)
         }
-
-        @Test func observersSeeEachExchangeWithStatusAndBytes() throws {
-            let recorder = Recorder()
-            let server = try TestServer(observer: recorder) { $0.answer("hello", status: 201) }
-            let client = TestClient(server.port)
-            client.send("GET /a HTTP/1.1\r\nHost: a\r\n\r\n")
-            _ = client.response()
-            client.send("HEAD /b HTTP/1.1\r\nHost: a\r\n\r\n")
-            _ = client.read(until: "\r\n\r\n")
-            server.stop()
-            #expect(recorder.lines.withLock { $0 } == ["1 /a 127.0.0.1", "done /a 201 5", "2 /b 127.0.0.1", "done /b 201 0"])
-        }
-
-        @Test func observersAreToldOfRequestsThatNoApplicationSees() throws {
-            let recorder = Recorder()
-            var configuration = ServerConfiguration()
-            configuration.limits.maxRequestLineBytes = 100
-            configuration.limits.maxBodyBytes = 10
-            let server = try TestServer(configuration, observer: recorder) { $0.answer("never") }
-            for request in [
-                "GET /two HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "POST /large HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\n",
-                "GET /\(String(repeating: "x", count: 200)) HTTP/1.1\r\n\r\n",
-            ] {
-                let client = TestClient(server.port)
-                client.send(request)
-                #expect(client.readToEnd().hasPrefix("HTTP/1.1 4"))
-            }
-            server.stop()
-            #expect(
-                recorder.lines.withLock { $0 } == [
-                    "refused 1 GET /two 400 35 127.0.0.1", "refused 2 POST /large 413 22 127.0.0.1", "refused 3   414 29 127.0.0.1",
-                ])
-        }
     }
 }
 
 func latin1String(_ bytes: [UInt8]) -> String { bytes.withUnsafeBytes { latin1($0) } }
-
-private final class Recorder: ExchangeObserver {
-    let lines = Mutex<[String]>([])
-
-    func willRespond(to request: Request, thread: Int) {
-        let line = "\(request.number) \(latin1(request.target)) \(latin1(request.remoteAddress))"
-        lines.withLock { $0.append(line) }
-    }
-
-    func didReject(_ request: Request, status: Int, bodyBytes: Int, queuedNanoseconds: UInt64) {
-        let line = "refused \(request.number) \(latin1(request.method)) \(latin1(request.target)) \(status) \(bodyBytes) \(latin1(request.remoteAddress))"
-        lines.withLock { $0.append(line) }
-    }
-
-    func didRespond(
-        to request: Request, thread: Int, status: Int, bodyBytes: Int, queuedNanoseconds: UInt64, applicationNanoseconds: UInt64
-    ) {
-        let line = "done \(latin1(request.target)) \(status) \(bodyBytes)"
-        lines.withLock { $0.append(line) }
-    }
-}
 
 /// An open temporary file.
 final class TestFile: Sendable {

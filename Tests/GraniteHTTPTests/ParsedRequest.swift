@@ -50,9 +50,13 @@ struct ParsedStream: Equatable {
         }
     }
 
-    init(_ text: String, limits: RequestLimits = RequestLimits()) { self.init([ArraySlice(latin1(text))], limits: limits) }
+    init(_ text: String, limits: RequestLimits = RequestLimits()) {
+        self.init([ArraySlice(latin1(text))], limits: limits)
+    }
 
-    private static func take(_ reader: inout RequestReader, _ input: inout InputBuffer, spilled: [UInt8]) -> ParsedRequest {
+    private static func take(_ reader: inout RequestReader, _ input: inout InputBuffer, spilled: [UInt8])
+        -> ParsedRequest
+    {
         let base = UnsafePointer(input.base)
         func text(_ range: ByteRange) -> String { String(decoding: range.bytes(in: base), as: Unicode.ASCII.self) }
         var headers: [String] = []
@@ -68,10 +72,13 @@ struct ParsedStream: Equatable {
         case .memory(let bytes): body += bytes
         }
         return ParsedRequest(
-            method: text(reader.head.method), target: latin1(reader.head.target.bytes(in: base)), version: Int(reader.head.minorVersion),
+            method: text(reader.head.method), target: latin1(reader.head.target.bytes(in: base)),
+            version: Int(reader.head.minorVersion),
             headers: headers, body: body)
     }
 }
 
 func latin1(_ text: String) -> [UInt8] { text.unicodeScalars.map { UInt8($0.value) } }
-func latin1(_ bytes: UnsafeRawBufferPointer) -> String { String(String.UnicodeScalarView(bytes.map { Unicode.Scalar($0) })) }
+func latin1(_ bytes: UnsafeRawBufferPointer) -> String {
+    String(String.UnicodeScalarView(bytes.map { Unicode.Scalar($0) }))
+}

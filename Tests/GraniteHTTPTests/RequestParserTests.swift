@@ -163,7 +163,10 @@ private let valid: [(stream: String, requests: [String])] = [
     ("get / HTTP/1.1\r\n" + host + "\r\n", ["get / 1.1 [\"Host: a\"] body 0"]),
     ("M-SEARCH!#$%&'*+-.^_`|~ / HTTP/1.1\r\n" + host + "\r\n", ["M-SEARCH!#$%&'*+-.^_`|~ / 1.1 [\"Host: a\"] body 0"]),
     ("GET /a%20b?c=d&e?f HTTP/1.1\r\n" + host + "\r\n", ["GET /a%20b?c=d&e?f 1.1 [\"Host: a\"] body 0"]),
-    ("GET /\u{c3}\u{a9}|\"<>\\^`{} HTTP/1.1\r\n" + host + "\r\n", ["GET /\u{c3}\u{a9}|\"<>\\^`{} 1.1 [\"Host: a\"] body 0"]),
+    (
+        "GET /\u{c3}\u{a9}|\"<>\\^`{} HTTP/1.1\r\n" + host + "\r\n",
+        ["GET /\u{c3}\u{a9}|\"<>\\^`{} 1.1 [\"Host: a\"] body 0"]
+    ),
     ("GET //a//b HTTP/1.1\r\n" + host + "\r\n", ["GET //a//b 1.1 [\"Host: a\"] body 0"]),
     ("GET /%zz HTTP/1.1\r\n" + host + "\r\n", ["GET /%zz 1.1 [\"Host: a\"] body 0"]),
     ("GET http://a/b?c HTTP/1.1\r\n" + host + "\r\n", ["GET http://a/b?c 1.1 [\"Host: a\"] body 0"]),
@@ -180,7 +183,10 @@ private let valid: [(stream: String, requests: [String])] = [
     (line + host + "A: b\tc  d\r\n\r\n", ["GET / 1.1 [\"Host: a\", \"A: b\\tc  d\"] body 0"]),
     (line + host + "A: \u{e9}\u{ff}\r\n\r\n", ["GET / 1.1 [\"Host: a\", \"A: \u{e9}\u{ff}\"] body 0"]),
     (line + host + "A: :,;=\"'()\r\n\r\n", ["GET / 1.1 [\"Host: a\", \"A: :,;=\\\"\\'()\"] body 0"]),
-    (line + host + "A: 0123456789abcdef\t0123456789abcdef\r\n\r\n", ["GET / 1.1 [\"Host: a\", \"A: 0123456789abcdef\\t0123456789abcdef\"] body 0"]),
+    (
+        line + host + "A: 0123456789abcdef\t0123456789abcdef\r\n\r\n",
+        ["GET / 1.1 [\"Host: a\", \"A: 0123456789abcdef\\t0123456789abcdef\"] body 0"]
+    ),
     (line + host + "A: 1\r\na: 2\r\n\r\n", ["GET / 1.1 [\"Host: a\", \"A: 1\", \"a: 2\"] body 0"]),
     (line + host + "X_Forwarded_For: evil\r\nX-A: b\r\n\r\n", ["GET / 1.1 [\"Host: a\", \"X-A: b\"] body 0"]),
     (line + host + "Content_Length: 5\r\n\r\n", ["GET / 1.1 [\"Host: a\"] body 0"]),
@@ -188,30 +194,61 @@ private let valid: [(stream: String, requests: [String])] = [
     (line + host + "content-length:3\r\n\r\nabc", ["GET / 1.1 [\"Host: a\", \"content-length: 3\"] body 3"]),
     (line + host + "Content-Length: 2 \r\n\r\n\r\n", ["GET / 1.1 [\"Host: a\", \"Content-Length: 2\"] body 2"]),
     ("POST / HTTP/1.0\r\nContent-Length: 1\r\n\r\na", ["POST / 1.0 [\"Content-Length: 1\"] body 1"]),
-    (line + host + "Connection: close, Upgrade\r\nUpgrade: h2c\r\n\r\n", ["GET / 1.1 [\"Host: a\", \"Connection: close, Upgrade\", \"Upgrade: h2c\"] body 0"]),
-    (line + host + "Expect: 100-Continue\r\nContent-Length: 1\r\n\r\na", ["GET / 1.1 [\"Host: a\", \"Expect: 100-Continue\", \"Content-Length: 1\"] body 1"]),
-    (line + host + "\r\n" + line + "Host: b\r\n\r\n", ["GET / 1.1 [\"Host: a\"] body 0", "GET / 1.1 [\"Host: b\"] body 0"]),
-    (line + host + "Content-Length: 1\r\n\r\na\r\n" + line + host + "\r\n", ["GET / 1.1 [\"Host: a\", \"Content-Length: 1\"] body 1", "GET / 1.1 [\"Host: a\"] body 0"]),
-    (line + host + "Content-Length: 18\r\n\r\nGET / HTTP/1.1\r\n\r\n", ["GET / 1.1 [\"Host: a\", \"Content-Length: 18\"] body 18"]),
+    (
+        line + host + "Connection: close, Upgrade\r\nUpgrade: h2c\r\n\r\n",
+        ["GET / 1.1 [\"Host: a\", \"Connection: close, Upgrade\", \"Upgrade: h2c\"] body 0"]
+    ),
+    (
+        line + host + "Expect: 100-Continue\r\nContent-Length: 1\r\n\r\na",
+        ["GET / 1.1 [\"Host: a\", \"Expect: 100-Continue\", \"Content-Length: 1\"] body 1"]
+    ),
+    (
+        line + host + "\r\n" + line + "Host: b\r\n\r\n",
+        ["GET / 1.1 [\"Host: a\"] body 0", "GET / 1.1 [\"Host: b\"] body 0"]
+    ),
+    (
+        line + host + "Content-Length: 1\r\n\r\na\r\n" + line + host + "\r\n",
+        ["GET / 1.1 [\"Host: a\", \"Content-Length: 1\"] body 1", "GET / 1.1 [\"Host: a\"] body 0"]
+    ),
+    (
+        line + host + "Content-Length: 18\r\n\r\nGET / HTTP/1.1\r\n\r\n",
+        ["GET / 1.1 [\"Host: a\", \"Content-Length: 18\"] body 18"]
+    ),
     (chunked + "0\r\n\r\n", ["POST / 1.1 [\"Host: a\", \"Transfer-Encoding: chunked\"] body 0"]),
     (chunked + "1\r\na\r\n0\r\n\r\n", ["POST / 1.1 [\"Host: a\", \"Transfer-Encoding: chunked\"] body 1"]),
-    (chunked + "A\r\n0123456789\r\nb\r\n0123456789a\r\n0\r\n\r\n", ["POST / 1.1 [\"Host: a\", \"Transfer-Encoding: chunked\"] body 21"]),
+    (
+        chunked + "A\r\n0123456789\r\nb\r\n0123456789a\r\n0\r\n\r\n",
+        ["POST / 1.1 [\"Host: a\", \"Transfer-Encoding: chunked\"] body 21"]
+    ),
     (chunked + "001\r\na\r\n000\r\n\r\n", ["POST / 1.1 [\"Host: a\", \"Transfer-Encoding: chunked\"] body 1"]),
     (chunked + "2\r\n\r\n\r\n0\r\n\r\n", ["POST / 1.1 [\"Host: a\", \"Transfer-Encoding: chunked\"] body 2"]),
-    (chunked + "1\r\na\r\n0\r\nX-Trailer: b\r\nY: c\r\n\r\n", ["POST / 1.1 [\"Host: a\", \"Transfer-Encoding: chunked\"] body 1"]),
-    (chunked + "1\r\na\r\n0\r\n\r\n" + line + host + "\r\n", ["POST / 1.1 [\"Host: a\", \"Transfer-Encoding: chunked\"] body 1", "GET / 1.1 [\"Host: a\"] body 0"]),
-    ("POST / HTTP/1.1\r\n" + host + "transfer-encoding:CHUNKED\r\n\r\n0\r\n\r\n", ["POST / 1.1 [\"Host: a\", \"transfer-encoding: CHUNKED\"] body 0"]),
+    (
+        chunked + "1\r\na\r\n0\r\nX-Trailer: b\r\nY: c\r\n\r\n",
+        ["POST / 1.1 [\"Host: a\", \"Transfer-Encoding: chunked\"] body 1"]
+    ),
+    (
+        chunked + "1\r\na\r\n0\r\n\r\n" + line + host + "\r\n",
+        ["POST / 1.1 [\"Host: a\", \"Transfer-Encoding: chunked\"] body 1", "GET / 1.1 [\"Host: a\"] body 0"]
+    ),
+    (
+        "POST / HTTP/1.1\r\n" + host + "transfer-encoding:CHUNKED\r\n\r\n0\r\n\r\n",
+        ["POST / 1.1 [\"Host: a\", \"transfer-encoding: CHUNKED\"] body 0"]
+    ),
 ]
 
 @Suite struct RequestParserTests {
     @Test(arguments: 0..<invalid.count) func refusesWhatIsNotStrictlyValid(index: Int) {
         let stream = ParsedStream(invalid[index].stream)
-        #expect(stream == ParsedStream(requests: [], end: .rejected(invalid[index].status)), "\(invalid[index].stream.debugDescription)")
+        #expect(
+            stream == ParsedStream(requests: [], end: .rejected(invalid[index].status)),
+            "\(invalid[index].stream.debugDescription)")
     }
 
     @Test(arguments: 0..<invalidChunks.count) func refusesChunksThatParsersDisagreeAbout(index: Int) {
         let stream = ParsedStream(invalidChunks[index].stream)
-        #expect(stream == ParsedStream(requests: [], end: .rejected(invalidChunks[index].status)), "\(invalidChunks[index].stream.debugDescription)")
+        #expect(
+            stream == ParsedStream(requests: [], end: .rejected(invalidChunks[index].status)),
+            "\(invalidChunks[index].stream.debugDescription)")
     }
 
     @Test(arguments: 0..<valid.count) func takesWhatIsValid(index: Int) {
@@ -225,7 +262,8 @@ private let valid: [(stream: String, requests: [String])] = [
         let bytes = latin1(stream)
         let whole = ParsedStream([bytes[...]])
         for cut in 0...bytes.count {
-            #expect(ParsedStream([bytes[..<cut], bytes[cut...]]) == whole, "cut at \(cut) of \(stream.debugDescription)")
+            #expect(
+                ParsedStream([bytes[..<cut], bytes[cut...]]) == whole, "cut at \(cut) of \(stream.debugDescription)")
         }
         #expect(ParsedStream(bytes.indices.map { bytes[$0...$0] }) == whole, "byte by byte: \(stream.debugDescription)")
     }
@@ -262,7 +300,9 @@ private let valid: [(stream: String, requests: [String])] = [
 
     private func keepAlive(_ stream: String) -> Bool {
         var parser = RequestParser(limits: RequestLimits())
-        return latin1(stream).withUnsafeBufferPointer { parser.parse($0.baseAddress!, count: $0.count) == .complete && parser.head.keepAlive }
+        return latin1(stream).withUnsafeBufferPointer {
+            parser.parse($0.baseAddress!, count: $0.count) == .complete && parser.head.keepAlive
+        }
     }
 }
 
@@ -287,10 +327,16 @@ private let valid: [(stream: String, requests: [String])] = [
         ("GET / HTTP/1.1\r\nHost: a\r\nA: b\r\nC: d\r\n\r\n", .waiting),
         ("GET / HTTP/1.1\r\nHost: a\r\nA: b\r\nC: d\r\nE: f\r\n\r\n", .rejected(431)),
         ("GET / HTTP/1.1\r\nHost: a\r\nA_: b\r\nC_: d\r\nE_: f\r\n\r\n", .rejected(431)),
-        ("GET /0123456789abcdef HTTP/1.1\r\nHost: 0123456789abc\r\nA: 0123456789abcdef\r\nB: 0123456789abc\r\n\r\n", .rejected(431)),
+        (
+            "GET /0123456789abcdef HTTP/1.1\r\nHost: 0123456789abc\r\nA: 0123456789abcdef\r\nB: 0123456789abc\r\n\r\n",
+            .rejected(431)
+        ),
         ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n0123456789", .waiting),
         ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\n0123456789a", .rejected(413)),
-        ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:chunked\r\n\r\n5\r\n01234\r\n5\r\n56789\r\n0\r\n\r\n", .rejected(431)),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:chunked\r\n\r\n5\r\n01234\r\n5\r\n56789\r\n0\r\n\r\n",
+            .rejected(431)
+        ),
         ("POST / HTTP/1.1\r\nHost: a\r\ntransfer-encoding:chunked\r\n\r\n", .rejected(431)),
     ]
 
@@ -308,11 +354,14 @@ private let valid: [(stream: String, requests: [String])] = [
         limits.maxHeaderFields = 3
         limits.maxHeaderFieldBytes = 40
         let head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
-        #expect(ParsedStream(head + "5\r\n01234\r\n5\r\n56789\r\n0\r\n\r\n", limits: limits).requests.first?.body.count == 10)
+        #expect(
+            ParsedStream(head + "5\r\n01234\r\n5\r\n56789\r\n0\r\n\r\n", limits: limits).requests.first?.body.count
+                == 10)
         #expect(ParsedStream(head + "5\r\n01234\r\n6\r\n", limits: limits).end == .rejected(413))
         #expect(ParsedStream(head + "0\r\nA: b\r\nA: b\r\nA: b\r\n\r\n", limits: limits).requests.count == 1)
         #expect(ParsedStream(head + "0\r\nA: b\r\nA: b\r\nA: b\r\nA: b\r\n\r\n", limits: limits).end == .rejected(431))
-        #expect(ParsedStream(head + "0\r\nA: " + String(repeating: "b", count: 50), limits: limits).end == .rejected(431))
+        #expect(
+            ParsedStream(head + "0\r\nA: " + String(repeating: "b", count: 50), limits: limits).end == .rejected(431))
     }
 
     @Test(arguments: [1, 7, 1000, 70_000, 300_000]) func spillsLongBodiesWithoutLosingAByte(pieceBytes: Int) {
@@ -331,7 +380,9 @@ private let valid: [(stream: String, requests: [String])] = [
             let fine = pieceBytes == 1 ? 2000 : 0
             var pieces = (0..<fine).map { stream[$0...$0] }
             let coarse = max(pieceBytes, 1000)
-            pieces += stride(from: fine, to: stream.count, by: coarse).map { stream[$0..<min($0 + coarse, stream.count)] }
+            pieces += stride(from: fine, to: stream.count, by: coarse).map {
+                stream[$0..<min($0 + coarse, stream.count)]
+            }
             #expect(ParsedStream(pieces, limits: limits).requests.map(\.body) == [body])
         }
     }

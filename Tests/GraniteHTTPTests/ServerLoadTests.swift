@@ -23,7 +23,8 @@ extension SocketTests {
             let identities = Mutex<Set<UInt>>([])
             let server = try TestServer(configuration) { exchange in
                 identities.withLock { _ = $0.insert(UInt(pthread_self())) }
-                // Fast and slow phases by the token's number, so that the moving average crosses both thresholds again and again.
+                // Fast and slow phases by the token's number, so that the moving average crosses both thresholds again
+                // and again.
                 let target = exchange.target
                 let number = target.split(separator: "/").last.flatMap { Int($0) } ?? 0
                 if (number / 250) % 2 == 1 { spin(microseconds: 40) }
@@ -37,8 +38,12 @@ extension SocketTests {
                             let client = TestClient(port)
                             var wrong = 0
                             for i in stride(from: 0, to: 2000, by: 4) {
-                                client.send((i..<i + 4).map { "GET /\(clientNumber)/\($0) HTTP/1.1\r\nHost: a\r\n\r\n" }.joined())
-                                for j in i..<i + 4 where client.response().body != "/\(clientNumber)/\(j)" { wrong += 1 }
+                                client.send(
+                                    (i..<i + 4).map { "GET /\(clientNumber)/\($0) HTTP/1.1\r\nHost: a\r\n\r\n" }
+                                        .joined())
+                                for j in i..<i + 4 where client.response().body != "/\(clientNumber)/\(j)" {
+                                    wrong += 1
+                                }
                             }
                             return wrong
                         }
@@ -170,13 +175,17 @@ extension SocketTests {
             let server = try TestServer(configuration) { $0.answer("\($0.request.body.length)") }
             let client = TestClient(server.port)
             for _ in 0..<3 {
-                client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n" + String(repeating: "x", count: 60_000))
+                client.send(
+                    "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n"
+                        + String(repeating: "x", count: 60_000))
                 #expect(client.response().body == "60000")
             }
             let large = TestClient(server.port)
-            large.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 150000\r\n\r\n" + String(repeating: "x", count: 150_000))
+            large.send(
+                "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 150000\r\n\r\n" + String(repeating: "x", count: 150_000))
             #expect(large.readToEnd().hasSuffix("\r\n\r\nthere is no room to store the body\n"))
-            client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 90000\r\n\r\n" + String(repeating: "x", count: 90_000))
+            client.send(
+                "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 90000\r\n\r\n" + String(repeating: "x", count: 90_000))
             #expect(client.response().body == "90000")
         }
 
@@ -188,7 +197,9 @@ extension SocketTests {
                 exchange.commit(bodyLength: nil)
                 let piece = [UInt8](repeating: 0x62, count: 100_000)
                 for _ in 0..<200 {
-                    guard piece.withUnsafeBytes({ exchange.write($0) }), exchange.flush() else { return exchange.fail() }
+                    guard piece.withUnsafeBytes({ exchange.write($0) }), exchange.flush() else {
+                        return exchange.fail()
+                    }
                     if exchange.mayBlock { waited.withLock { $0 = true } }
                 }
                 exchange.finish()
@@ -335,7 +346,8 @@ extension SocketTests {
             first.send(get)
             #expect(first.response().body == "ok")
             let waiting = TestClient(server.port, connecting: false)
-            // All descriptors below a lowered limit are taken: accept4 fails with EMFILE. Others of this process are not disturbed for long.
+            // All descriptors below a lowered limit are taken: accept4 fails with EMFILE. Others of this process are
+            // not disturbed for long.
             var limit = rlimit()
             getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
             let probe = dup(0)

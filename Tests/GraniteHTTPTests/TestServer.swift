@@ -24,7 +24,8 @@ final class TestServer: Sendable {
     ) throws {
         (listener, port) = Self.listen()
         server = try HTTPServer(
-            configuration: configuration, listeners: [listener], application: ClosureApplication(respond), observer: observer,
+            configuration: configuration, listeners: [listener], application: ClosureApplication(respond),
+            observer: observer,
             heartbeat: heartbeat)
         let thread = Thread { [server, ended] in
             try? server.run()
@@ -128,7 +129,9 @@ final class TestClient {
     func send(_ bytes: [UInt8]) {
         var rest = bytes[...]
         while !rest.isEmpty {
-            let count = rest.withUnsafeBytes { Foundation.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+            let count = rest.withUnsafeBytes {
+                Foundation.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+            }
             if count <= 0 { return }
             rest = rest.dropFirst(count)
         }
@@ -166,7 +169,8 @@ final class TestClient {
         return taken
     }
 
-    /// Everything until the peer closes; "<reset>" at the end when it was not an orderly close, "<timeout>" when it never closed.
+    /// Everything until the peer closes; "<reset>" at the end when it was not an orderly close, "<timeout>" when it
+    /// never closed.
     func readToEnd() -> String {
         while fill() {}
         defer { buffer = [] }
@@ -177,8 +181,12 @@ final class TestClient {
     func response() -> (head: String, body: String) {
         let head = read(until: "\r\n\r\n")
         let lines = head.components(separatedBy: "\r\n")
-        let length = lines.first { $0.lowercased().hasPrefix("content-length: ") }.flatMap { Int($0.dropFirst(16)) } ?? 0
-        return (lines.filter { !$0.hasPrefix("Date: ") && !$0.isEmpty }.joined(separator: "\n"), string(read(count: length)[...]))
+        let length =
+            lines.first { $0.lowercased().hasPrefix("content-length: ") }.flatMap { Int($0.dropFirst(16)) } ?? 0
+        return (
+            lines.filter { !$0.hasPrefix("Date: ") && !$0.isEmpty }.joined(separator: "\n"),
+            string(read(count: length)[...])
+        )
     }
 
     private var lastError: Int32 = 0
@@ -207,7 +215,9 @@ extension Exchange {
     func start(status: Int = 200, headers: [(String, String)] = []) {
         Array("OK".utf8).withUnsafeBytes { begin(status: status, reason: $0) }
         for (name, value) in headers {
-            Array(name.utf8).withUnsafeBytes { name in Array(value.utf8).withUnsafeBytes { addHeader(name: name, value: $0) } }
+            Array(name.utf8).withUnsafeBytes { name in
+                Array(value.utf8).withUnsafeBytes { addHeader(name: name, value: $0) }
+            }
         }
     }
 

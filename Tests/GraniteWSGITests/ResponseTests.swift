@@ -44,7 +44,8 @@ struct ResponseTests {
         #expect(run.answers[10].headers.suffix(2) == [["Set-Cookie", "a=1"], ["Set-Cookie", "b=2"]])
         #expect(run.answers[14].header("X-A") == "caf\u{e9}")
         #expect(run.errors.contains("ERR-MARK"))
-        #expect(run.errors.contains("granite: request w1-00000014 failed: GET /err\nTraceback (most recent call last):\n"))
+        #expect(
+            run.errors.contains("granite: request w1-00000014 failed: GET /err\nTraceback (most recent call last):\n"))
         #expect(run.errors.contains("RuntimeError: app error"))
     }
 
@@ -164,7 +165,11 @@ struct ResponseTests {
     func nothingCanBeginAfterAFailure(_ python: Python) async throws {
         for kind in ["raises", "gives_text"] {
             let run = try await Probe.serve(
-                python, [ScriptedRequest("/fails_stubbornly?" + kind), ScriptedRequest("/stubborn"), ScriptedRequest("/several")])
+                python,
+                [
+                    ScriptedRequest("/fails_stubbornly?" + kind), ScriptedRequest("/stubborn"),
+                    ScriptedRequest("/several"),
+                ])
             #expect(run.answers.map(\.status) == [500, 200, 200])
             #expect(run.answers[0].calls == ["fail"])
             #expect(

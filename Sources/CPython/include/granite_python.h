@@ -177,7 +177,7 @@ typedef int (*granite_python_visit)(PyObject *object, void *_Nullable argument);
     X(void, PyErr_Display, (PyObject * _Nullable type, PyObject *_Nullable value, PyObject *_Nullable traceback),      \
       (type, value, traceback))
 
-// Optional: callers ask `granite_python_has_…` or use the wrapper that falls back.
+// Optional: callers use the wrapper that falls back, granite_python_call().
 #define GRANITE_PYTHON_OPTIONAL(X)                                                                                     \
     /* A static inline function before 3.11; PyObject_VectorcallDict does the same through one more call. */           \
     X(PyObject *_Nullable, PyObject_Vectorcall,                                                                        \
@@ -231,7 +231,7 @@ void *_Nullable granite_python_runtime(void);
     static inline result name parameters { return granite_python.name arguments; }
 GRANITE_PYTHON_REQUIRED(X)
 #undef X
-/// `granite_python_None()`, `granite_python_bytes()` …: borrowed.
+/// `granite_python_None()`, `granite_python_list()` …: borrowed.
 #define X(name, symbol)                                                                                                \
     static inline PyObject *granite_python_##name(void) { return granite_python.object_##name; }
 GRANITE_PYTHON_OBJECTS(X)
