@@ -74,8 +74,9 @@ extension ReportText {
     }
 
     private func name(_ thread: ThreadReport) -> String {
-        let name = thread.name.map { " \"\(TerminalText.cutEnd(TerminalText.neutralised($0), columns: 64))\"" }
-        return "Thread \(thread.tid)\(name ?? "")"
+        guard let name = thread.name else { return "Thread \(thread.tid)" }
+        let harmless = TerminalText.neutralised(TerminalText.bounded(name, scalars: 128))
+        return "Thread \(thread.tid) \"\(TerminalText.cutEnd(harmless, columns: 64))\""
     }
 
     private func body(_ thread: ThreadReport) -> [TextLine] {
