@@ -7,7 +7,7 @@ import Testing
 @Suite(.serialized, .enabled(if: TestPython.path != nil, "python3 is missing: run Tests/run"), .timeLimit(.minutes(5)))
 struct ConformanceTests {
     @Test func passesEveryCheckOfTheWSGIProbe() async throws {
-        let server = try await GraniteServer("probe_app:app", in: GraniteServer.fixtures)
+        let server = try await GraniteServer("probe_app:app", in: GraniteServer.probeApp)
         let probe = try await Command.run(
             URL(fileURLWithPath: try #require(TestPython.path)),
             [GraniteServer.fixtures.appendingPathComponent("wsgi_probe.py").path, "127.0.0.1:\(server.port)"], limit: 120)
@@ -57,10 +57,10 @@ struct ConformanceTests {
     }
 
     @Test func aPortInUseIsToldWithTheCode5() async throws {
-        let first = try await GraniteServer("probe_app:app", in: GraniteServer.fixtures)
+        let first = try await GraniteServer("probe_app:app", in: GraniteServer.probeApp)
         let folder = try TemporaryDirectory()
         let second = try GraniteServer.start(
-            "probe_app:app", in: GraniteServer.fixtures, log: folder.file("log"), crashes: folder.file("crashes"),
+            "probe_app:app", in: GraniteServer.probeApp, log: folder.file("log"), crashes: folder.file("crashes"),
             arguments: ["--port", "\(first.port)"])
         #expect(await second.wait(limit: 30) == .code(5))
         let told = second.standardError + ((try? String(contentsOf: folder.file("log"), encoding: .utf8)) ?? "")
@@ -81,7 +81,7 @@ struct ConformanceTests {
         let folder = try TemporaryDirectory()
         try folder.write("a file", to: "crashes")
         let server = try GraniteServer.start(
-            "probe_app:app", in: GraniteServer.fixtures, log: folder.file("log"), crashes: folder.file("crashes"))
+            "probe_app:app", in: GraniteServer.probeApp, log: folder.file("log"), crashes: folder.file("crashes"))
         #expect(await server.wait(limit: 30) == .code(6))
         let told = server.standardError + ((try? String(contentsOf: folder.file("log"), encoding: .utf8)) ?? "")
         #expect(told.contains(folder.file("crashes").path), "\(told)")

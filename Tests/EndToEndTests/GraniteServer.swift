@@ -50,6 +50,8 @@ final class GraniteServer: Sendable {
     let port: Int
 
     static var flaskSample: URL { BuildProducts.checkout.appendingPathComponent("samples/flask") }
+    /// The app that the WSGI probe asks; GraniteWSGITests ask it without a socket.
+    static var probeApp: URL { BuildProducts.checkout.appendingPathComponent("Tests/GraniteWSGITests/Fixtures") }
     static var fixtures: URL { BuildProducts.checkout.appendingPathComponent("Tests/EndToEndTests/Fixtures") }
 
     /// Starts a server on a free port and waits until its workers are ready.
