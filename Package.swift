@@ -44,7 +44,8 @@ let floor1: [Target] = [
 ]
 
 let floor2: [Target] = [
-    .target(name: "GraniteCrashChannel", dependencies: ["CGraniteCapture", "CLinux", "GraniteReport"], swiftSettings: swift),
+    .target(
+        name: "GraniteCrashChannel", dependencies: ["CGraniteCapture", "CLinux", "GraniteReport"], swiftSettings: swift),
     .target(name: "GraniteHTTP", dependencies: ["CLinux", "GraniteExchange"], swiftSettings: swift + [unchecked]),
     .target(name: "GraniteWSGI", dependencies: ["CPython", "GraniteExchange"], swiftSettings: swift),
     .target(name: "GraniteCapture", dependencies: ["CGraniteCapture"], swiftSettings: swift),
@@ -56,12 +57,15 @@ let floor2: [Target] = [
 let floor3: [Target] = [
     .target(
         name: "GraniteSupervisor",
-        dependencies: ["CLinux", "GraniteReport", "GraniteCrashChannel", "GraniteLogging", logging, lifecycle, unixSignals],
+        dependencies: [
+            "CLinux", "GraniteReport", "GraniteCrashChannel", "GraniteLogging", logging, lifecycle, unixSignals,
+        ],
         swiftSettings: swift),
     .target(
         name: "GraniteCollector",
         dependencies: [
-            "CLinux", "CElfutils", "CGraniteCapture", "GraniteReport", "GraniteCrashChannel", "GraniteSymbols", "GraniteStore",
+            "CLinux", "CElfutils", "CGraniteCapture", "GraniteReport", "GraniteCrashChannel", "GraniteSymbols",
+            "GraniteStore",
         ],
         exclude: ["Python/generate-layouts"],
         swiftSettings: swift),
@@ -77,7 +81,9 @@ let floor4: [Target] = [
         swiftSettings: swift),
     .executableTarget(
         name: "granite-crash",
-        dependencies: ["GraniteCollector", "GraniteStore", "GraniteExport", "GraniteReport", "GraniteCrashChannel", argumentParser],
+        dependencies: [
+            "GraniteCollector", "GraniteStore", "GraniteExport", "GraniteReport", "GraniteCrashChannel", argumentParser,
+        ],
         swiftSettings: swift),
 ]
 
@@ -85,46 +91,64 @@ let tests: [Target] = [
     .target(name: "TestSupport", dependencies: ["CLinux"], path: "Tests/TestSupport", swiftSettings: swift),
     .target(name: "CCrashProbe", path: "Tests/CCrashProbe"),
     .executableTarget(
-        name: "CrashProbe", dependencies: ["GraniteCapture", "CGraniteCapture", "CCrashProbe"], path: "Tests/CrashProbe", swiftSettings: swift),
+        name: "CrashProbe", dependencies: ["GraniteCapture", "CGraniteCapture", "CCrashProbe"],
+        path: "Tests/CrashProbe", swiftSettings: swift),
     .executableTarget(
-        name: "SymbolBenchmark", dependencies: ["GraniteSymbols"], path: "Tests/Benchmarks/SymbolBenchmark", swiftSettings: swift),
+        name: "SymbolBenchmark", dependencies: ["GraniteSymbols"], path: "Tests/Benchmarks/SymbolBenchmark",
+        swiftSettings: swift),
     .executableTarget(
-        name: "FakeWorker", dependencies: ["GraniteSupervisor", "GraniteCrashChannel", "GraniteReport", "CLinux"], path: "Tests/FakeWorker",
+        name: "FakeWorker", dependencies: ["GraniteSupervisor", "GraniteCrashChannel", "GraniteReport", "CLinux"],
+        path: "Tests/FakeWorker",
         swiftSettings: swift),
     .testTarget(name: "GraniteReportTests", dependencies: ["GraniteReport", "TestSupport"], swiftSettings: swift),
     .testTarget(
-        name: "GraniteCrashChannelTests", dependencies: ["GraniteCrashChannel", "CGraniteCapture", "CLinux", "GraniteReport"], swiftSettings: swift),
+        name: "GraniteCrashChannelTests",
+        dependencies: ["GraniteCrashChannel", "CGraniteCapture", "CLinux", "GraniteReport"], swiftSettings: swift),
     .testTarget(
         name: "GraniteHTTPTests",
-        dependencies: ["GraniteHTTP", "GraniteExchange", "CLinux", "TestSupport", nioHTTP1, nioCore, nioEmbedded], swiftSettings: swift),
-    .executableTarget(
-        name: "HTTPBenchmark", dependencies: ["GraniteHTTP", "GraniteExchange", "CLinux"], path: "Tests/Benchmarks/HTTPBenchmark",
+        dependencies: ["GraniteHTTP", "GraniteExchange", "CLinux", "TestSupport", nioHTTP1, nioCore, nioEmbedded],
         swiftSettings: swift),
     .executableTarget(
-        name: "WSGIProbe", dependencies: ["GraniteWSGI", "GraniteExchange"], path: "Tests/WSGIProbe", swiftSettings: swift),
+        name: "HTTPBenchmark", dependencies: ["GraniteHTTP", "GraniteExchange", "CLinux"],
+        path: "Tests/Benchmarks/HTTPBenchmark",
+        swiftSettings: swift),
+    .executableTarget(
+        name: "WSGIProbe", dependencies: ["GraniteWSGI", "GraniteExchange"], path: "Tests/WSGIProbe",
+        swiftSettings: swift),
     .testTarget(
         name: "GraniteWSGITests", dependencies: ["GraniteWSGI", "GraniteExchange", "TestSupport", "WSGIProbe"],
         exclude: ["Fixtures"], swiftSettings: swift),
     .testTarget(
         name: "GraniteCaptureTests",
-        dependencies: ["GraniteCapture", "CGraniteCapture", "CLinux", "GraniteCrashChannel", "GraniteReport", "TestSupport", "CrashProbe"], swiftSettings: swift),
-    .testTarget(name: "GraniteSymbolsTests", dependencies: ["GraniteSymbols", "TestSupport", "CrashProbe"], swiftSettings: swift),
-    .testTarget(name: "GraniteStoreTests", dependencies: ["GraniteStore", "GraniteReport", "TestSupport"], swiftSettings: swift),
+        dependencies: [
+            "GraniteCapture", "CGraniteCapture", "CLinux", "GraniteCrashChannel", "GraniteReport", "TestSupport",
+            "CrashProbe",
+        ], swiftSettings: swift),
+    .testTarget(
+        name: "GraniteSymbolsTests", dependencies: ["GraniteSymbols", "TestSupport", "CrashProbe"], swiftSettings: swift
+    ),
+    .testTarget(
+        name: "GraniteStoreTests", dependencies: ["GraniteStore", "GraniteReport", "TestSupport"], swiftSettings: swift),
     .testTarget(name: "GraniteExportTests", dependencies: ["GraniteExport", "GraniteReport"], swiftSettings: swift),
     .testTarget(
         name: "GraniteSupervisorTests",
         dependencies: [
-            "GraniteSupervisor", "GraniteCrashChannel", "GraniteLogging", "GraniteReport", "TestSupport", "FakeWorker", logging,
+            "GraniteSupervisor", "GraniteCrashChannel", "GraniteLogging", "GraniteReport", "TestSupport", "FakeWorker",
+            logging,
         ], swiftSettings: swift),
-    .testTarget(name: "GraniteLoggingTests", dependencies: ["GraniteLogging", "TestSupport", logging], swiftSettings: swift),
+    .testTarget(
+        name: "GraniteLoggingTests", dependencies: ["GraniteLogging", "TestSupport", logging], swiftSettings: swift),
     .testTarget(
         name: "GraniteCollectorTests",
         dependencies: [
-            "GraniteCollector", "GraniteCrashChannel", "GraniteReport", "GraniteStore", "GraniteSymbols", "CGraniteCapture", "CLinux", "TestSupport", "CrashProbe",
+            "GraniteCollector", "GraniteCrashChannel", "GraniteReport", "GraniteStore", "GraniteSymbols",
+            "CGraniteCapture", "CLinux", "TestSupport", "CrashProbe",
         ], exclude: ["PythonFixtures", "Fixtures"], swiftSettings: swift),
     .testTarget(
-        name: "EndToEndTests", dependencies: [
-            "GraniteCrashChannel", "GraniteLogging", "GraniteReport", "GraniteStore", "TestSupport", "granite", "granite-crash", "CrashProbe", argumentParser,
+        name: "EndToEndTests",
+        dependencies: [
+            "GraniteCrashChannel", "GraniteLogging", "GraniteReport", "GraniteStore", "TestSupport", "granite",
+            "granite-crash", "CrashProbe", argumentParser,
         ],
         exclude: ["Fixtures"], swiftSettings: swift),
 ]

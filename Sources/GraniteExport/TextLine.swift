@@ -53,7 +53,9 @@ struct TextLine: Equatable {
             line = TextLine(String(repeating: " ", count: hanging))
             atStart = true
         }
-        for word in TerminalText.neutralised(TerminalText.bounded(text, scalars: maxWrappedScalars)).split(separator: " ") {
+        for word in TerminalText.neutralised(TerminalText.bounded(text, scalars: maxWrappedScalars)).split(
+            separator: " ")
+        {
             var rest = word
             var columns = TerminalText.columns(String(word))
             if !atStart, line.columns + 1 + columns > width { breakLine() }

@@ -76,7 +76,8 @@ package struct LineLogHandler: LogHandler {
         case .text:
             text(
                 time: time, level: .warning,
-                sentence: "\(lines) line\(lines == 1 ? "" : "s") of the log were lost: nobody read them in time", details: [],
+                sentence: "\(lines) line\(lines == 1 ? "" : "s") of the log were lost: nobody read them in time",
+                details: [],
                 theme: theme)
         }
     }

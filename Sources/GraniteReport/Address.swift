@@ -18,7 +18,9 @@ package struct Address: Hashable, Comparable, Sendable, Codable, CustomStringCon
         let text = try decoder.singleValueContainer().decode(String.self)
         guard text.hasPrefix("0x"), let value = UInt64(text.dropFirst(2), radix: 16) else {
             throw DecodingError.dataCorrupted(
-                .init(codingPath: decoder.codingPath, debugDescription: "An address is 0x and up to 16 hexadecimal digits, not \"\(text)\"."))
+                .init(
+                    codingPath: decoder.codingPath,
+                    debugDescription: "An address is 0x and up to 16 hexadecimal digits, not \"\(text)\"."))
         }
         self.value = value
     }

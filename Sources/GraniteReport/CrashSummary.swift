@@ -16,7 +16,8 @@ package struct CrashSummary: Codable, Sendable, Equatable {
     package var report: String?
 
     package init(
-        id: String, kind: String, reason: String, category: String?, confidence: String?, request: RequestInfo?, top: [String],
+        id: String, kind: String, reason: String, category: String?, confidence: String?, request: RequestInfo?,
+        top: [String],
         fingerprint: String?, complete: Bool, report: String?
     ) {
         self.id = id

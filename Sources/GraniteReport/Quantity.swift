@@ -26,7 +26,9 @@ package enum Quantity {
     }
 
     /// `1 frame`, `3 frames`, `18,204 requests`.
-    package static func count(_ number: Int, _ noun: String) -> String { "\(grouped(number)) \(noun)\(number == 1 ? "" : "s")" }
+    package static func count(_ number: Int, _ noun: String) -> String {
+        "\(grouped(number)) \(noun)\(number == 1 ? "" : "s")"
+    }
 
     /// `1st`, `2nd`, `3rd`, `11th`.
     package static func ordinal(_ number: Int) -> String {

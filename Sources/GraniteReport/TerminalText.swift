@@ -30,7 +30,9 @@ package enum TerminalText {
     }
 
     /// The longest beginning that takes at most `columns`.
-    package static func prefix(_ text: String, columns limit: Int) -> String { String(prefix(text[...], columns: limit)) }
+    package static func prefix(_ text: String, columns limit: Int) -> String {
+        String(prefix(text[...], columns: limit))
+    }
 
     /// The same of a part, as a part of it: nothing is copied.
     package static func prefix(_ text: Substring, columns limit: Int) -> Substring {
@@ -45,7 +47,9 @@ package enum TerminalText {
     /// may not.
     package static func bounded(_ text: String, scalars limit: Int) -> String {
         let scalars = text.unicodeScalars
-        guard let end = scalars.index(scalars.startIndex, offsetBy: limit, limitedBy: scalars.endIndex), end < scalars.endIndex else {
+        guard let end = scalars.index(scalars.startIndex, offsetBy: limit, limitedBy: scalars.endIndex),
+            end < scalars.endIndex
+        else {
             return text
         }
         return String(scalars[..<end]) + "…"

@@ -36,7 +36,8 @@ struct ExitExpectation: Sendable, Equatable {
     /// it stops has still crashed.
     func covers(_ exit: ExitStatus) -> Bool {
         if exit.code == 0 { return toldToStop || saidStopping }
-        if exit.number == 15 || exit.number == 2 { return toldToStop }  // SIGTERM or Ctrl-C before its handler was there
+        // SIGTERM or Ctrl-C before its handler was there.
+        if exit.number == 15 || exit.number == 2 { return toldToStop }
         if exit.number == 9 { return killed }
         return false
     }

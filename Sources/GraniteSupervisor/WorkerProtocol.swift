@@ -65,7 +65,9 @@ package enum WorkerStatus: Codable, Sendable, Equatable {
         let (sentence, rest) = (message.utf8[..<end], message.utf8[end...])
         var kept = String(decoding: sentence.prefix(2048), as: UTF8.self)
         if sentence.count > 2048 { kept += "…" }
-        if !rest.isEmpty { kept += (rest.count > 6000 ? "\n…" : "") + String(decoding: rest.suffix(6000), as: UTF8.self) }
+        if !rest.isEmpty {
+            kept += (rest.count > 6000 ? "\n…" : "") + String(decoding: rest.suffix(6000), as: UTF8.self)
+        }
         return .failed(code: code, message: kept)
     }
 }

@@ -3,9 +3,9 @@
 import ArgumentParser
 import CLinux
 import FoundationEssentials
+import Glibc
 import GraniteCapture
 import GraniteSupervisor
-import Glibc
 
 struct WorkerCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -21,7 +21,10 @@ struct WorkerCommand: ParsableCommand {
         unsetenv(WorkerDescriptor.listenerCountVariable)
         let listeners = (0..<max(0, min(listenerCount, 64))).map { WorkerDescriptor.firstListener + $0 }
         // What the application starts must not inherit them.
-        for descriptor in [WorkerDescriptor.configuration, WorkerDescriptor.crashPage, WorkerDescriptor.memorySocket, WorkerDescriptor.status, WorkerDescriptor.log] + listeners {
+        for descriptor in [
+            WorkerDescriptor.configuration, WorkerDescriptor.crashPage, WorkerDescriptor.memorySocket,
+            WorkerDescriptor.status, WorkerDescriptor.log,
+        ] + listeners {
             _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
         }
         guard let configuration = Self.readConfiguration(), !listeners.isEmpty else {
@@ -40,7 +43,8 @@ struct WorkerCommand: ParsableCommand {
 
     private static func installCapture() -> CaptureError? {
         do throws(CaptureError) {
-            try Capture.install(.init(pageDescriptor: WorkerDescriptor.crashPage, memorySocket: WorkerDescriptor.memorySocket))
+            try Capture.install(
+                .init(pageDescriptor: WorkerDescriptor.crashPage, memorySocket: WorkerDescriptor.memorySocket))
             return nil
         } catch {
             return error
@@ -49,7 +53,9 @@ struct WorkerCommand: ParsableCommand {
 
     private static func readConfiguration() -> WorkerConfiguration? {
         var status = stat()
-        guard fstat(WorkerDescriptor.configuration, &status) == 0, (1...1 << 20).contains(status.st_size) else { return nil }
+        guard fstat(WorkerDescriptor.configuration, &status) == 0, (1...1 << 20).contains(status.st_size) else {
+            return nil
+        }
         var bytes = [UInt8](repeating: 0, count: Int(status.st_size))
         let count = pread(WorkerDescriptor.configuration, &bytes, bytes.count, 0)
         guard count == bytes.count else { return nil }

@@ -31,7 +31,8 @@ struct WorkerFailure: Error {
 
     static func exitCode(of error: WSGIError) -> ServerExitCode {
         switch error.code {
-        case .pythonNotFound, .pythonFailed, .unsupportedPython, .libpythonNotFound, .libpythonUnusable, .interpreterFailed:
+        case .pythonNotFound, .pythonFailed, .unsupportedPython, .libpythonNotFound, .libpythonUnusable,
+            .interpreterFailed:
             .pythonUnusable
         case .invalidTarget, .moduleNotFound, .importFailed, .attributeNotFound, .factoryFailed, .notCallable:
             .applicationFailed

@@ -10,7 +10,8 @@ struct ConformanceTests {
         let server = try await GraniteServer("probe_app:app", in: GraniteServer.probeApp)
         let probe = try await Command.run(
             URL(fileURLWithPath: try #require(TestPython.path)),
-            [GraniteServer.fixtures.appendingPathComponent("wsgi_probe.py").path, "127.0.0.1:\(server.port)"], limit: 120)
+            [GraniteServer.fixtures.appendingPathComponent("wsgi_probe.py").path, "127.0.0.1:\(server.port)"],
+            limit: 120)
         #expect(probe.output.contains("== 41/41 pass"), "\(probe.output)")
         #expect(await server.stop() == .code(0))
     }
@@ -41,9 +42,12 @@ struct ConformanceTests {
 
     @Test(arguments: [
         Failure(name: "missing module", application: "nowhere:app", source: "", code: 3, says: ["nowhere"]),
-        Failure(name: "missing attribute", application: "main:application", source: "def create(): pass\n", code: 3, says: ["application"]),
         Failure(
-            name: "fails on import", application: "main:app", source: "import os\nraise ValueError('no database')\n", code: 3,
+            name: "missing attribute", application: "main:application", source: "def create(): pass\n", code: 3,
+            says: ["application"]),
+        Failure(
+            name: "fails on import", application: "main:app", source: "import os\nraise ValueError('no database')\n",
+            code: 3,
             says: ["ValueError: no database", "line 2"]),
     ])
     func anAppThatCannotBeLoadedEndsTheServerWithItsReason(_ failure: Failure) async throws {
@@ -71,7 +75,8 @@ struct ConformanceTests {
     @Test func aPythonWithoutLibpythonIsToldWithTheCode4() async throws {
         let folder = try TemporaryDirectory()
         let server = try GraniteServer.start(
-            "main:app", in: folder.url, log: folder.file("log"), crashes: folder.file("crashes"), arguments: ["--python", "/bin/true"])
+            "main:app", in: folder.url, log: folder.file("log"), crashes: folder.file("crashes"),
+            arguments: ["--python", "/bin/true"])
         #expect(await server.wait(limit: 30) == .code(4))
         let told = server.standardError + ((try? String(contentsOf: folder.file("log"), encoding: .utf8)) ?? "")
         #expect(told.contains("/bin/true"), "\(told)")

@@ -68,7 +68,10 @@ struct CrashCommandTests {
         try store.save(report)
         let piped = try await Command.run(
             URL(fileURLWithPath: "/bin/bash"),
-            ["-c", #""$0" \#(arguments) | head -c 1; exit "${PIPESTATUS[0]}""#, BuildProducts.executable("granite-crash").path],
+            [
+                "-c", #""$0" \#(arguments) | head -c 1; exit "${PIPESTATUS[0]}""#,
+                BuildProducts.executable("granite-crash").path,
+            ],
             environment: ["GRANITE_CRASH_DIR": store.directory.path])
         #expect(piped.ending == .code(0))
         #expect(piped.output == "{")

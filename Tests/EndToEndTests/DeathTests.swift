@@ -58,11 +58,14 @@ struct DeathTests {
             #expect(exited.string("signal") == death.signal, "\(death.path): \(exited.line)")
             #expect(exited.int("code") == death.code, "\(death.path): \(exited.line)")
             let respawned = try await server.event("worker.respawned", count: number + 1)
-            if death.path != "/crash/kill" { #expect(respawned.string("crash.category") == death.category, "\(respawned.line)") }
+            if death.path != "/crash/kill" {
+                #expect(respawned.string("crash.category") == death.category, "\(respawned.line)")
+            }
             let id = try #require(respawned.string("crash.id"))
             let report = try server.report(id)
             try await expectValid(server.crashes.appendingPathComponent("\(id).json"))
-            #expect(report.request?.target == death.path || report.requests?.first?.target == death.path, "\(death.path)")
+            #expect(
+                report.request?.target == death.path || report.requests?.first?.target == death.path, "\(death.path)")
             if death.category == "stack_overflow" {
                 let cycle = try #require(report.threads?.first?.folded, "\(death.path) is not folded")
                 #expect(cycle.repeats > 10)
@@ -88,7 +91,10 @@ struct DeathTests {
         #expect(report.dropSite?.message?.contains("is being dropped on another thread") == true)
         let frames = try #require(report.threads?.first?.frames)
         expectInOrder(
-            [{ $0.symbol?.contains("gc_collect") == true || $0.kind == .native }, { $0.kind == .python && $0.symbol == "collect" }],
+            [
+                { $0.symbol?.contains("gc_collect") == true || $0.kind == .native },
+                { $0.kind == .python && $0.symbol == "collect" },
+            ],
             in: frames)
         #expect(report.threads?.contains { $0.frames?.contains { $0.symbol == "drop" } == true } == true)
         #expect(server.events("worker.exited").isEmpty)
@@ -133,12 +139,16 @@ struct DeathTests {
     }
 
     /// Each predicate must be met by some frame after the one that met the predicate before it.
-    private func expectInOrder(_ expected: [(Frame) -> Bool], in frames: [Frame], sourceLocation: SourceLocation = #_sourceLocation) {
+    private func expectInOrder(
+        _ expected: [(Frame) -> Bool], in frames: [Frame], sourceLocation: SourceLocation = #_sourceLocation
+    ) {
         var rest = frames[...]
         for (number, matches) in expected.enumerated() {
             guard let index = rest.firstIndex(where: matches) else {
                 let listing = frames.map { "\($0.language ?? "") \($0.symbol ?? "?") \($0.file ?? $0.module ?? "")" }
-                Issue.record("frame \(number) of the expected order is missing in:\n\(listing.joined(separator: "\n"))", sourceLocation: sourceLocation)
+                Issue.record(
+                    "frame \(number) of the expected order is missing in:\n\(listing.joined(separator: "\n"))",
+                    sourceLocation: sourceLocation)
                 return
             }
             rest = rest[(index + 1)...]

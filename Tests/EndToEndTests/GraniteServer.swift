@@ -56,7 +56,8 @@ final class GraniteServer: Sendable {
 
     /// Starts a server on a free port and waits until its workers are ready.
     init(
-        _ application: String, in directory: URL, workers: Int = 1, arguments: [String] = [], environment: [String: String?] = [:]
+        _ application: String, in directory: URL, workers: Int = 1, arguments: [String] = [],
+        environment: [String: String?] = [:]
     ) async throws {
         folder = try TemporaryDirectory()
         log = folder.file("granite.log")
@@ -76,13 +77,15 @@ final class GraniteServer: Sendable {
     ///
     /// - Parameter launcher: a program and its arguments that in the end executes the rest of the line.
     static func start(
-        _ application: String, in directory: URL, log: URL, crashes: URL, arguments: [String] = [], environment: [String: String?] = [:],
+        _ application: String, in directory: URL, log: URL, crashes: URL, arguments: [String] = [],
+        environment: [String: String?] = [:],
         launcher: [String] = []
     ) throws -> Command {
         var variables: [String: String?] = ["GRANITE_BACKTRACE": "full", "VIRTUAL_ENV": nil]
         variables.merge(environment) { $1 }
         var words = [
-            "serve", application, "--chdir", directory.path, "--port", "0", "--log-format", "json", "--log-file", log.path,
+            "serve", application, "--chdir", directory.path, "--port", "0", "--log-format", "json", "--log-file",
+            log.path,
             "--crash-dir", crashes.path, "--respawn-interval", "0.1",
         ]
         if let python = TestPython.path { words += ["--python", python] }
@@ -96,7 +99,9 @@ final class GraniteServer: Sendable {
         guard let text = try? String(contentsOf: log, encoding: .utf8) else { return [] }
         // The last line may be half written.
         return text.split(separator: "\n").compactMap { line in
-            guard let object = try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any] else { return nil }
+            guard let object = try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any] else {
+                return nil
+            }
             return Event(fields: object, line: String(line))
         }
     }
@@ -106,7 +111,8 @@ final class GraniteServer: Sendable {
     /// Waits for the `count`th event of that name.
     func event(_ name: String, count: Int = 1, limit: Double = 40) async throws -> Event {
         let came = await Command.eventually(limit: limit) { events(name).count >= count }
-        try #require(came, "no \(name) event number \(count) in:\n\((try? String(contentsOf: log, encoding: .utf8)) ?? "")")
+        try #require(
+            came, "no \(name) event number \(count) in:\n\((try? String(contentsOf: log, encoding: .utf8)) ?? "")")
         return events(name)[count - 1]
     }
 

@@ -25,7 +25,8 @@ struct ReadmeTests {
     }
 
     private func block(_ name: String, of readme: String) -> String? {
-        guard let start = readme.range(of: "<!-- \(name):begin -->"), let end = readme.range(of: "<!-- \(name):end -->") else { return nil }
+        guard let start = readme.range(of: "<!-- \(name):begin -->"), let end = readme.range(of: "<!-- \(name):end -->")
+        else { return nil }
         return String(readme[start.upperBound..<end.lowerBound])
     }
 

@@ -14,7 +14,8 @@ struct ServeCommandTests {
     private func serve(_ application: String, arguments: [String] = [], launcher: [String] = []) throws -> Command {
         try folder.write(application, to: "app.py")
         return try GraniteServer.start(
-            "app:app", in: folder.url, log: log, crashes: folder.file("crashes"), arguments: ["--workers", "1"] + arguments,
+            "app:app", in: folder.url, log: log, crashes: folder.file("crashes"),
+            arguments: ["--workers", "1"] + arguments,
             launcher: launcher)
     }
 
@@ -25,12 +26,14 @@ struct ServeCommandTests {
         return try #require(GraniteServer.events(in: log).first { $0.name == name })
     }
 
-    private static let quiet = "def app(environ, start_response):\n    start_response('204 No Content', [])\n    return []\n"
+    private static let quiet =
+        "def app(environ, start_response):\n    start_response('204 No Content', [])\n    return []\n"
 
     /// An ignored SIGCHLD is inherited, and the kernel then keeps no wait status: a SIGSEGV was logged as exit code 0.
     @Test(.enabled(if: TestPython.path != nil))
     func aParentThatIgnoresSIGCHLDDoesNotHideHowAWorkerDied() async throws {
-        let ignoring = "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"
+        let ignoring =
+            "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"
         let server = try serve(Self.quiet, launcher: [try #require(TestPython.path), "-c", ignoring])
         let worker = try await event("worker.ready")
         kill(pid_t(try #require(worker.int("worker.pid"))), SIGSEGV)

@@ -46,43 +46,52 @@ struct ServeOptionsTests {
         Option(name: "BACKTRACE", typed: "full", inEnvironment: "off", bad: "loud") { $0.level.rawValue },
         Option(name: "CHDIR", typed: "/usr", inEnvironment: "/tmp", bad: "/nonexistent", setting: \.directory),
         Option(name: "PYTHON", typed: "/a/python3", inEnvironment: "/b") { $0.python ?? "" },
-        size("LIMIT_REQUEST_LINE", bad: "63", \.maxRequestLineBytes), size("LIMIT_REQUEST_FIELD_SIZE", bad: "2M", \.maxHeaderFieldBytes),
+        size("LIMIT_REQUEST_LINE", bad: "63", \.maxRequestLineBytes),
+        size("LIMIT_REQUEST_FIELD_SIZE", bad: "2M", \.maxHeaderFieldBytes),
         size("LIMIT_BODY", bad: "-1", \.maxBodyBytes),
         Option(name: "LIMIT_REQUEST_FIELDS", typed: "3", inEnvironment: "5", bad: "many") { "\($0.maxHeaderFields)" },
     ]
 
     static func duration(_ name: String, _ path: any KeyPath<ServeSettings, Duration> & Sendable) -> Option {
         Option(
-            name: name, typed: "1m30s", inEnvironment: "250ms", bad: "soon", setting: { milliseconds($0[keyPath: path]) },
+            name: name, typed: "1m30s", inEnvironment: "250ms", bad: "soon",
+            setting: { milliseconds($0[keyPath: path]) },
             typedMeans: "90000.0", environmentMeans: "250.0")
     }
 
     static func size(_ name: String, bad: String, _ path: any KeyPath<ServeSettings, Int> & Sendable) -> Option {
         Option(
-            name: name, typed: "4k", inEnvironment: "128", bad: bad, setting: { "\($0[keyPath: path])" }, typedMeans: "4096")
+            name: name, typed: "4k", inEnvironment: "128", bad: bad, setting: { "\($0[keyPath: path])" },
+            typedMeans: "4096")
     }
 
     /// Flags, their settings and their defaults.
     static let flags: [(name: String, setting: @Sendable (ServeSettings) -> Bool, isOn: Bool)] = [
-        ("RESPAWN_FAILED_WORKERS", \.respawnsFailedWorkers, true), ("ACCESS_LOG", \.accessLog, false), ("FACTORY", \.isFactory, false),
+        ("RESPAWN_FAILED_WORKERS", \.respawnsFailedWorkers, true), ("ACCESS_LOG", \.accessLog, false),
+        ("FACTORY", \.isFactory, false),
     ]
 
     func settings(_ arguments: [String] = ["app:app"], _ environment: [String: String] = [:]) throws -> ServeSettings {
-        try ServeOptions.parse(arguments).settings(environment: environment.merging(["HOME": "/tmp"]) { given, _ in given })
+        try ServeOptions.parse(arguments).settings(
+            environment: environment.merging(["HOME": "/tmp"]) { given, _ in given })
     }
 
     @Test(arguments: options) func anOptionIsReadFromTheEnvironmentAndTheCommandLineWins(_ option: Option) throws {
         let environment = ["GRANITE_\(option.name)": option.inEnvironment]
-        #expect(option.setting(try settings(["app:app"], environment)) == option.environmentMeans ?? option.inEnvironment)
         #expect(
-            option.setting(try settings(["app:app", option.option, option.typed], environment)) == option.typedMeans ?? option.typed)
+            option.setting(try settings(["app:app"], environment)) == option.environmentMeans ?? option.inEnvironment)
+        #expect(
+            option.setting(try settings(["app:app", option.option, option.typed], environment)) == option.typedMeans
+                ?? option.typed)
         let unset = option.setting(try settings())
         #expect(option.setting(try settings(["app:app"], ["GRANITE_\(option.name)": ""])) == unset)
     }
 
     @Test(arguments: options) func aBadValueIsRefusedByName(_ option: Option) throws {
         guard let bad = option.bad else { return }
-        let environment = #expect(throws: (any Error).self) { try settings(["app:app"], ["GRANITE_\(option.name)": bad]) }
+        let environment = #expect(throws: (any Error).self) {
+            try settings(["app:app"], ["GRANITE_\(option.name)": bad])
+        }
         let sentence = environment.map { ServeOptions.message(for: $0) } ?? ""
         // A directory may come from either, and is named by its option.
         #expect(sentence.contains("GRANITE_\(option.name) ") || sentence.contains(option.option), "\(sentence)")

@@ -152,7 +152,8 @@ struct ReportStoreTests {
         for number in UInt64(1)...2 {
             var report = Self.report(number, fingerprint: "aaaaaaaaaaaaaaaa")
             report.breadcrumbs = [Breadcrumb()]
-            report.breadcrumbs?[0].message = String(repeating: "x", count: number == 1 ? 0 : 2 * ReportHead.fingerprintBytes)
+            report.breadcrumbs?[0].message = String(
+                repeating: "x", count: number == 1 ? 0 : 2 * ReportHead.fingerprintBytes)
             try store.save(report)
         }
         #expect(try store.occurrences(of: "aaaaaaaaaaaaaaaa").count == 2)

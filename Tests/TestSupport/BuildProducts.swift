@@ -10,7 +10,8 @@ package enum BuildProducts {
 
     /// The root of the checkout.
     package static var checkout: URL {
-        URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+        URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent()
     }
 
     /// An executable of the package: `granite`, `granite-crash`, `CrashProbe`.

@@ -4,7 +4,9 @@ package import Foundation
 import Synchronization
 
 /// A program that a test started.
-package final class Command: @unchecked Sendable {  // Process is used from the creating test alone; output is behind a Mutex
+///
+/// Unchecked: the process is used from the creating test alone; output is behind a Mutex.
+package final class Command: @unchecked Sendable {
     private let process = Process()
     private let output = Mutex(Data())
     private let errors = Mutex(Data())
@@ -62,7 +64,11 @@ package final class Command: @unchecked Sendable {  // Process is used from the 
         }
         // The readers see end of file soon after the end, unless a grandchild keeps the pipe.
         for _ in 0..<2000 {
-            if pipes.0.fileHandleForReading.readabilityHandler == nil && pipes.1.fileHandleForReading.readabilityHandler == nil { break }
+            if pipes.0.fileHandleForReading.readabilityHandler == nil
+                && pipes.1.fileHandleForReading.readabilityHandler == nil
+            {
+                break
+            }
             try? await Task.sleep(for: .milliseconds(5))
         }
         switch process.terminationReason {
@@ -74,7 +80,8 @@ package final class Command: @unchecked Sendable {  // Process is used from the 
 
     /// Runs a program to its end.
     package static func run(
-        _ executable: URL, _ arguments: [String] = [], environment: [String: String?] = [:], directory: URL? = nil, limit: Double = 60
+        _ executable: URL, _ arguments: [String] = [], environment: [String: String?] = [:], directory: URL? = nil,
+        limit: Double = 60
     ) async throws -> (ending: Ending, output: String, errors: String) {
         let command = try Command(executable, arguments, environment: environment, directory: directory)
         let ending = await command.wait(limit: limit)

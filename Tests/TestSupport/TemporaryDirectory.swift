@@ -17,7 +17,8 @@ package final class TemporaryDirectory: Sendable {
 
     @discardableResult
     package func write(_ text: String, to name: String) throws -> URL {
-        try FileManager.default.createDirectory(at: file(name).deletingLastPathComponent(), withIntermediateDirectories: true)
+        try FileManager.default.createDirectory(
+            at: file(name).deletingLastPathComponent(), withIntermediateDirectories: true)
         try text.write(to: file(name), atomically: true, encoding: .utf8)
         return file(name)
     }

@@ -43,7 +43,8 @@ package struct PythonStackReader: Sendable {
         }
         if cutStacks > 0 {
             snapshot.problems.append(
-                "Python threads with a frame that is no readable function: \(cutStacks); what is outside of it is missing.")
+                "Python threads with a frame that is no readable function: \(cutStacks); what is outside of it is missing."
+            )
         }
         snapshot.isExhausted = pages.isExhausted
         if pages.isExhausted { snapshot.problems.append("Python's frames were too many; only a part was read.") }

@@ -11,7 +11,8 @@ struct Ending: Sendable, Equatable {
 }
 
 /// One per watched worker. The control loop posts, the jobs wait.
-final class EndingMailbox: @unchecked Sendable {  // all state is behind the pthread mutex, which a condition variable needs
+/// Unchecked: all state is behind the pthread mutex, which a condition variable needs.
+final class EndingMailbox: @unchecked Sendable {
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let changed = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
     private var ending = Ending()

@@ -118,7 +118,8 @@ final class CollectorProcess {
             let recipe = ChildProcess.Recipe(
                 executable: configuration.collectorExecutable,
                 arguments: [
-                    "collect", "--control-fd", String(Self.controlDescriptor), "--crash-dir", configuration.crashDirectory,
+                    "collect", "--control-fd", String(Self.controlDescriptor), "--crash-dir",
+                    configuration.crashDirectory,
                     "--level", configuration.level.rawValue,
                 ],
                 environment: configuration.childEnvironment,

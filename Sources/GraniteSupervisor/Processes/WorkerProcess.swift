@@ -66,7 +66,8 @@ final class WorkerProcess {
                 (status.1.number, WorkerDescriptor.status),
                 (log, WorkerDescriptor.log),
             ] + listeners)
-        child = try withExtendedLifetime((output.writing, payload, page, memory.1, status.1)) { () throws(SupervisorError) in
+        child = try withExtendedLifetime((output.writing, payload, page, memory.1, status.1)) {
+            () throws(SupervisorError) in
             try ChildProcess.spawn(recipe)
         }
         // Our copies of the worker's ends close here: its end is seen by end of file.

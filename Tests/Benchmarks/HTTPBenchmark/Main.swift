@@ -2,9 +2,9 @@
 // the transport. Tests/Benchmarks/http.sh compares its modes by ratio in one run.
 
 import CLinux
+import Glibc
 import GraniteExchange
 import GraniteHTTP
-import Glibc
 
 /// Answers every request with the same body, after spinning for a given time.
 final class FixedAnswer: Application, ApplicationThread {
@@ -54,7 +54,8 @@ struct HTTPBenchmark {
         let listener = listen(port: UInt16(number("--port") ?? 8000))
         let server = try HTTPServer(
             configuration: configuration, listeners: [listener],
-            application: FixedAnswer(bodyBytes: number("--body") ?? 0, busyNanoseconds: UInt64(number("--busy-us") ?? 0) * 1000))
+            application: FixedAnswer(
+                bodyBytes: number("--body") ?? 0, busyNanoseconds: UInt64(number("--busy-us") ?? 0) * 1000))
         stop = server.stopDescriptor
         signal(SIGTERM) { _ in
             var one: UInt64 = 1
