@@ -190,7 +190,7 @@ extension SocketTests {
         }
 
         @Test func aStreamToASlowReaderWaitsAndLendsTheLoop() throws {
-            let waited = Mutex(false)
+            let refused = DispatchSemaphore(value: 0)
             let server = try TestServer { exchange in
                 if exchange.target != "/big" { return exchange.answer("small") }
                 exchange.start()
@@ -200,13 +200,15 @@ extension SocketTests {
                     guard piece.withUnsafeBytes({ exchange.write($0) }), exchange.flush() else {
                         return exchange.fail()
                     }
-                    if exchange.mayBlock { waited.withLock { $0 = true } }
+                    if exchange.mayBlock { refused.signal() }
                 }
                 exchange.finish()
             }
             let slow = TestClient(server.port, receiveBuffer: 4096)
             slow.send("GET /big HTTP/1.1\r\nHost: a\r\n\r\n")
             _ = slow.read(until: "\r\n\r\n")
+            // Nothing is read until the socket has refused bytes, so that the next write must wait, however fast both sides are.
+            #expect(refused.wait(timeout: .now() + 20) == .success)
             var total = 0
             while true {
                 let line = slow.read(until: "\r\n").dropLast(1)  // CR LF is one character
@@ -215,7 +217,6 @@ extension SocketTests {
                 _ = slow.read(count: 2)
             }
             #expect(total == 20_000_000)
-            #expect(waited.withLock { $0 })
             let other = TestClient(server.port)
             other.send(get)
             #expect(other.response().body == "small")
