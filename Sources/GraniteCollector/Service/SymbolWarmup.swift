@@ -7,8 +7,8 @@ import Synchronization
 
 /// Prepares the shared Symbolizer on a thread of its own. One per collector.
 final class SymbolWarmup: Sendable {
-    /// Time that a worker has after it was handed over: it still starts, and the collector has other things to do.
-    static let delayNanoseconds: UInt64 = 1_000_000_000
+    /// Time that a worker has after it was handed over: its first seconds, with cold caches and perhaps a crowd at the door, are its own.
+    static let delayNanoseconds: UInt64 = 10_000_000_000
     static let niceness: Int32 = 10
     static let maxMapBytes = 4 << 20
 
