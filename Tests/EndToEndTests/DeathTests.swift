@@ -25,6 +25,8 @@ struct DeathTests {
         try await expectValid(server.crashes.appendingPathComponent("\(id).json"))
         #expect(report.request?.target?.hasPrefix("/crash/null") == true)
         #expect(report.capture?.incomplete != true, "\(report.capture?.errors ?? [])")
+        // Where the worker went, not where it was started: paths are shown relative to it.
+        #expect(report.process?.directory == GraniteServer.flaskSample.path)
         let crashed = try #require(report.threads?.first)
         #expect(crashed.crashed == true)
         #expect(crashed.holdsGIL == true)

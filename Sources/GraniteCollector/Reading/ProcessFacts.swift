@@ -32,6 +32,12 @@ struct ProcessFacts: Sendable, Equatable {
         }
     }
 
+    /// The facts as they are now, if the process is still there to tell.
+    func refreshed(pid: Int32) -> ProcessFacts {
+        let now = ProcessFacts(pid: pid)
+        return now.executable == nil ? self : now
+    }
+
     private static func link(_ path: String) -> String? {
         var buffer = [UInt8](repeating: 0, count: Int(PATH_MAX))
         let count = buffer.withUnsafeMutableBytes { bytes in

@@ -184,8 +184,10 @@ package final class Collector {
             warmup.stop()
             hasWarmedUp = true  // what the job reads is as good
         }
+        // A held worker is asked again: when it was handed over it had not yet entered its own directory.
+        let process = job.source == .live ? worker.process.refreshed(pid: worker.watch.pid) : worker.process
         let work = CrashJob(
-            job: job, watch: worker.watch, page: worker.page, socket: worker.socket, process: worker.process,
+            job: job, watch: worker.watch, page: worker.page, socket: worker.socket, process: process,
             mailbox: worker.mailbox,
             level: level, shared: shared)
         if job.source == .live { workers[job.crashID]?.isReading = true }
