@@ -18,8 +18,6 @@ package final class LiveMemory: RemoteMemory {
     private let deadline: UInt64
     /// nil: the page is not mapped. A page that is not in here was not asked for yet.
     private var pages: [UInt64: [UInt8]?] = [:]
-    /// Round trips so far.
-    package private(set) var roundTrips = 0
     /// True once ``maxPages`` are cached and another was asked for.
     package private(set) var isExhausted = false
     /// Why nothing more can be read; nil while the service is up.
@@ -93,7 +91,6 @@ package final class LiveMemory: RemoteMemory {
                 operation: GRANITE_MEMORY_READ.rawValue, length: UInt32(Self.pageBytes),
                 address: number &* Self.pageBytes)
         }
-        roundTrips += 1
         guard requests.withUnsafeBytes(sendMessage) else { return }
         let headerBytes = MemoryLayout<granite_memory_reply>.size
         var message = [UInt8](repeating: 0, count: headerBytes + Int(Self.pageBytes))
