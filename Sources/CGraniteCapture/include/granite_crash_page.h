@@ -11,7 +11,7 @@
 /// "GRANITE1" in memory order on a little-endian machine.
 #define GRANITE_PAGE_MAGIC 0x314554494e415247ull
 /// Raised whenever a field moves. Readers refuse any other.
-#define GRANITE_PAGE_VERSION 1
+#define GRANITE_PAGE_VERSION 2
 
 #define GRANITE_MAX_THREADS 1024
 #define GRANITE_MAX_REQUESTS 128
@@ -19,6 +19,8 @@
 #define GRANITE_MAX_HANDLER_FRAMES 256
 #define GRANITE_MAX_CREATION_FRAMES 16
 #define GRANITE_MAX_SEGMENTS 2048
+/// Samples of the worker's memory that the page keeps.
+#define GRANITE_MAX_TREND 64
 /// Room for the registers of one thread in DWARF order: 17 on x86_64, 33 on aarch64.
 #define GRANITE_MAX_REGISTERS 34
 
@@ -39,7 +41,8 @@ enum granite_capture_kind {
     GRANITE_KIND_DROP_SITE = 2,         ///< a ThreadBound value was released on another thread; the thread goes on
     GRANITE_KIND_UNRAISABLE = 3,        ///< sys.unraisablehook
     GRANITE_KIND_THREAD_EXCEPTION = 4,  ///< threading.excepthook
-    GRANITE_KIND_DUMP = 5,              ///< asked for by a person
+    GRANITE_KIND_DUMP = 5,              ///< asked for by a person; the process goes on
+    GRANITE_KIND_HANG = 6,              ///< asked for by the supervisor, because something takes too long; the process goes on
 };
 
 /// How far a capture came. Stored after the stage ended, with release order: a reader that sees N may read all of N.
@@ -118,6 +121,14 @@ struct granite_breadcrumb {
     char message[216];
 };
 
+/// How the worker used memory at one moment. Written by the event loop alone.
+struct granite_trend_sample {
+    uint64_t time_ns;  ///< CLOCK_MONOTONIC; stored last, with release order; 0 = being written
+    uint64_t rss_bytes;
+    uint64_t requests_served;
+    uint64_t python_objects;  ///< tracked by the cyclic garbage collector, 0 = not known
+};
+
 /// A capture in progress or ended. Everything here is written by the capturing thread.
 struct granite_capture {
     uint32_t stage;     ///< enum granite_stage
@@ -187,12 +198,17 @@ struct granite_crash_page {
     struct granite_capture capture;
     struct granite_thread threads[GRANITE_MAX_THREADS];
     struct granite_segment segments[GRANITE_MAX_SEGMENTS];
+    // Written by the worker.
+    uint32_t trend_count;  ///< samples ever written; the ring holds the last GRANITE_MAX_TREND
+    uint32_t reserved2;
+    struct granite_trend_sample trend[GRANITE_MAX_TREND];
 };
 
 _Static_assert(sizeof(struct granite_thread) == 312, "thread layout");
 _Static_assert(sizeof(struct granite_segment) == 24, "segment layout");
 _Static_assert(sizeof(struct granite_request) == 512, "request layout");
 _Static_assert(sizeof(struct granite_breadcrumb) == 256, "breadcrumb layout");
+_Static_assert(sizeof(struct granite_trend_sample) == 32, "trend layout");
 _Static_assert(offsetof(struct granite_crash_page, requests) == 128, "page layout");
 _Static_assert(sizeof(struct granite_crash_page) <= GRANITE_SNAPSHOT_OFFSET, "the fixed part fits below the snapshot");
 
@@ -203,6 +219,7 @@ enum granite_page_offset {
     GRANITE_OFFSET_CAPTURE = offsetof(struct granite_crash_page, capture),
     GRANITE_OFFSET_THREADS = offsetof(struct granite_crash_page, threads),
     GRANITE_OFFSET_SEGMENTS = offsetof(struct granite_crash_page, segments),
+    GRANITE_OFFSET_TREND = offsetof(struct granite_crash_page, trend),
     GRANITE_PAGE_HEADER_SIZE = sizeof(struct granite_crash_page),
 };
 
