@@ -251,8 +251,8 @@ def exits(environ, start_response):
 # wsgi.file_wrapper
 def file(environ, start_response):
     kind = environ['QUERY_STRING']
-    path = os.path.join(tempfile.mkdtemp(), 'f')
-    with open(path, 'wb') as out:
+    handle, path = tempfile.mkstemp()
+    with open(handle, 'wb') as out:
         out.write(b'0123456789')
     headers = list(TEXT)
     if kind == 'buffered':
@@ -276,6 +276,7 @@ def file(environ, start_response):
         source = open(path)
     elif kind == 'empty':
         source = open(os.devnull, 'rb')
+    os.unlink(path)
     KEPT['file'] = source
     start_response('200 OK', headers)
     return environ['wsgi.file_wrapper'](source, 4)
