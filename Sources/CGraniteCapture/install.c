@@ -112,7 +112,7 @@ int granite_capture_install(const struct granite_capture_options *options) {
     granite_core.serve_deadline_ns =
         (uint64_t)(options->serve_deadline_ms ? options->serve_deadline_ms : 1000) * 1000000;
     granite_core.stack_bytes = options->stack_bytes ? options->stack_bytes : 64 << 10;
-    granite_core.crashed_stack_bytes = options->crashed_stack_bytes ? options->crashed_stack_bytes : 1 << 20;
+    granite_core.crashed_stack_bytes = options->crashed_stack_bytes ? options->crashed_stack_bytes : (8 << 20) + (256 << 10);
     granite_core.page->pid = (uint32_t)granite_core.pid;
     granite_core.page->level = options->level;
     granite_core.page->started_ns = granite_clock_ns(CLOCK_REALTIME);

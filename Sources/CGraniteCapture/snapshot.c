@@ -64,7 +64,8 @@ static void copy_segment(uint64_t address, uint64_t length, uint32_t kind) {
     __atomic_store_n(&capture->segment_count, capture->segment_count + 1, __ATOMIC_RELEASE);
 }
 
-/// Async-signal-safe. From the red zone below the stack pointer to the end of its mapping, at most `limit` bytes.
+/// Async-signal-safe. From the red zone below the stack pointer to the end of its mapping, at most `limit` bytes. A stack
+/// above the limit loses its middle: the innermost three quarters tell what failed, the outermost quarter how it began.
 static void copy_stack(uint64_t stack_pointer, uint64_t limit) {
     uint64_t start = (stack_pointer - GRANITE_ARCH_RED_ZONE) & ~(uint64_t)7;
     const struct granite_mapping *mapping = granite_mapping_at(start, guard_reach);
@@ -75,7 +76,13 @@ static void copy_stack(uint64_t stack_pointer, uint64_t limit) {
     }
     if (start < mapping->start) start = mapping->start;  // the pointer lies in the guard page: a stack overflow
     uint64_t length = mapping->end - start;
-    copy_segment(start, length < limit ? length : limit, GRANITE_SEGMENT_STACK);
+    if (length <= limit) {
+        copy_segment(start, length, GRANITE_SEGMENT_STACK);
+        return;
+    }
+    uint64_t outermost = (limit / 4) & ~(uint64_t)7;
+    copy_segment(start, limit - outermost, GRANITE_SEGMENT_STACK);
+    copy_segment(mapping->end - outermost, outermost, GRANITE_SEGMENT_STACK);
 }
 
 /// Async-signal-safe. The readable part of [address - before, address + after) that is in the mapping of `address`.
