@@ -281,6 +281,15 @@ KEPT int granite_hostile_fault_in_clone(void) {
     for (;;) pause();
 }
 
+int granite_hostile_allocate_as_in_capture(void) {
+    sigset_t all;
+    sigfillset(&all);
+    // The signals of faults stay open, as in the handler: the wrapper sees to it.
+    pthread_sigmask(SIG_SETMASK, &all, NULL);
+    sink = malloc(10);
+    return 0;
+}
+
 int granite_hostile_python(const char *library_and_script) {
     const char *newline = strchr(library_and_script, '\n');
     if (!newline) return 70;

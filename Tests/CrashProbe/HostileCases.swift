@@ -27,6 +27,7 @@ enum HostileCases {
         "altstack-off-overflow": { _ in granite_hostile_overflow_without_alternate_stack() },
         "altstack-small-overflow": { _ in granite_hostile_overflow_with_small_alternate_stack() },
         "clone": { _ in granite_hostile_fault_in_clone() },
+        "allocation-as-in-capture": { _ in granite_hostile_allocate_as_in_capture() },
         "own-handler-recovers": { _ in granite_hostile_handler_recovers() },
         "own-handler-recovered-once": { _ in granite_hostile_fault_after_recovery() },
         "own-handler-mends": { _ in granite_hostile_handler_mends() },

@@ -46,6 +46,9 @@ int granite_hostile_overflow_with_small_alternate_stack(void);
 /// Reads address 0 in a thread made by clone(2).
 int granite_hostile_fault_in_clone(void);
 
+/// Allocates under the signal mask of a capture: what a detector of such allocations must notice.
+int granite_hostile_allocate_as_in_capture(void);
+
 /// A handler that leaves by siglongjmp(3): a program that tries addresses. Returns 0 if it could, 2 rounds.
 int granite_hostile_handler_recovers(void);
 /// As above, then a fault that nobody handles, deeper in the stack.
