@@ -11,8 +11,8 @@
 struct granite_unwinder granite_unwinder;
 
 /// A walk takes microseconds, cold a millisecond. The watchdog ends a single step that takes longer than all may.
-static const uint64_t walk_limit_ns = 50000000;
-static const uint64_t step_limit_ns = 100000000;
+static const uint64_t walk_limit_ns = 40000000;
+static const uint64_t step_limit_ns = 60000000;
 
 /// Async-signal-safe after granite_walk_load warmed libunwind up, with its caches off and dl_iterate_phdr frozen:
 /// unw_init_local2 and unw_step (https://www.nongnu.org/libunwind/man/unw_step(3).html) then only read memory, check
@@ -59,4 +59,26 @@ void granite_walk(const ucontext_t *context, bool signal_frame) {
     granite_core.guarded = false;
     granite_watchdog_end();
     granite_modules_freeze(false);
+}
+
+/// Async-signal-safe. Takes the gate, so that a fault comes back to the guard as in a capture.
+uint32_t granite_capture_test_walk(const void *context, bool *faulted) {
+    uint32_t free_gate = 0;
+    sigset_t handler_mask;
+    sigset_t own_mask;
+    if (!granite_core.installed) return 0;
+    granite_fill_handler_mask(&handler_mask);
+    granite_change_mask(SIG_BLOCK, &handler_mask, &own_mask);
+    uint32_t me = granite_thread_id();
+    if (!__atomic_compare_exchange_n(&granite_core.gate, &free_gate, me, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+        return 0;
+    struct granite_capture *capture = &granite_core.page->capture;
+    capture->handler_frame_count = 0;
+    capture->flags = 0;
+    granite_walk(context, true);
+    uint32_t count = capture->handler_frame_count;
+    if (faulted) *faulted = capture->flags & GRANITE_CAPTURE_WALK_FAULTED;
+    __atomic_store_n(&granite_core.gate, 0, __ATOMIC_RELEASE);
+    granite_change_mask(SIG_SETMASK, &own_mask, NULL);
+    return count;
 }

@@ -281,6 +281,30 @@ KEPT int granite_hostile_fault_in_clone(void) {
     for (;;) pause();
 }
 
+static volatile int errno_watched, errno_changed;
+
+static void *watch_errno(void *stop) {
+    errno = 4321;
+    while (!*(volatile int *)stop) {
+        errno_watched = 1;
+        if (errno != 4321) errno_changed = 1;
+    }
+    return NULL;
+}
+
+int granite_hostile_errno_is_kept(void (*capture)(void)) {
+    static volatile int stop;
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, watch_errno, (void *)&stop) != 0) return 70;
+    while (!errno_watched) sched_yield();
+    errno = 1234;
+    capture();
+    int kept = errno == 1234;
+    stop = 1;
+    pthread_join(thread, NULL);
+    return kept && !errno_changed ? 0 : 1;
+}
+
 int granite_hostile_allocate_as_in_capture(void) {
     sigset_t all;
     sigfillset(&all);

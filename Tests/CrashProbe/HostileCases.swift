@@ -1,6 +1,7 @@
 // Ends in processes whose state is against the capture, and beside handlers of the program's own.
 
 import CCrashProbe
+import CGraniteCapture
 import Glibc
 
 enum HostileCases {
@@ -45,6 +46,19 @@ enum HostileCases {
         "own-handler-abort-ignored": { _ in granite_hostile_abort_ignored() },
         "own-handler-raise": { _ in granite_hostile_raise_is_harmless() },
         "own-handler-asked": { _ in granite_hostile_actions_are_true() },
+        "errno-kept": { _ in
+            granite_hostile_errno_is_kept { _ = granite_capture_now(5, "errno", "a live capture", 0, nil, 0, nil, 0) }
+        },
+        "walk-hangs": { _ in granite_hostile_fault_with_hanging_unwinder() },
+        "random-walks": { walkAtRandom($0.argument) },
         "python": { granite_hostile_python($0.argument) },
     ]
+    /// `argument`: how many contexts, and the seed, e.g. `100000,7`. Exit status 0: every walk came back.
+    private static func walkAtRandom(_ argument: String) -> Int32 {
+        let numbers = argument.split(separator: ",").compactMap { UInt64($0) }
+        guard numbers.count == 2 else { return 64 }
+        return granite_hostile_walk_random(numbers[1], UInt32(clamping: numbers[0])) { context in
+            granite_capture_test_walk(context, nil)
+        }
+    }
 }

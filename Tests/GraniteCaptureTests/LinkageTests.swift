@@ -9,12 +9,14 @@ import Testing
 struct LinkageTests {
     /// Object files that a handler can reach.
     private static let handlerFiles = [
-        "core", "handler", "chain", "actions", "capture_stack", "descriptors", "park", "walk", "watchdog", "mappings", "snapshot", "memory_server", "modules", "frame_pointers",
+        "core", "handler", "chain", "actions", "capture_stack", "descriptors", "park", "walk", "watchdog", "mappings",
+        "snapshot", "memory_server", "modules", "frame_pointers",
         "capture_now",
     ]
     /// Object files that are only called before a crash.
     private static let installFiles = [
-        "install", "actions_interpose", "alternate_stack", "chain_load", "signal_mask", "walk_load", "modules_load", "fork",
+        "install", "actions_interpose", "alternate_stack", "chain_load", "signal_mask", "walk_load", "modules_load",
+        "fork",
     ]
 
     /// What handler files may call. In the list of signal-safety(7): clock_gettime, close, fstat, getpid, getuid, lseek, mem*,
@@ -25,9 +27,11 @@ struct LinkageTests {
         "__sigsetjmp",  // stores registers; reads the mask by rt_sigprocmask(2)
         "getcontext",  // as __sigsetjmp
         "_GLOBAL_OFFSET_TABLE_", "__stack_chk_fail",
-        "_exit", "clock_gettime", "close", "fstat", "getpid", "getuid", "lseek", "memchr", "memcmp", "memcpy", "memmove",
+        "_exit", "clock_gettime", "close", "fstat", "getpid", "getuid", "lseek", "memchr", "memcmp", "memcpy",
+        "memmove",
         "memset", "open",
-        "poll", "pwrite", "read", "recv", "sendmsg", "sigdelset", "sigemptyset", "sigfillset", "sigaddset", "sigismember",
+        "poll", "pwrite", "read", "recv", "sendmsg", "sigdelset", "sigemptyset", "sigfillset", "sigaddset",
+        "sigismember",
         "siglongjmp",
         "granite_modules_next",  // of an install file: dl_iterate_phdr calls it only while nothing is frozen
     ]

@@ -43,7 +43,8 @@ struct OwnHandlerTests {
     @Test func aFaultAfterOneThatWasRecoveredIsItsOwn() async throws {
         let run = try await ProbeRun.run("own-handler-recovered-once")
         try HostileStateTests.expect(
-            run, signal: SIGSEGV, frames: ["granite_probe_null_write", "fault_deeper", "granite_hostile_fault_after_recovery"])
+            run, signal: SIGSEGV,
+            frames: ["granite_probe_null_write", "fault_deeper", "granite_hostile_fault_after_recovery"])
         #expect(try run.page.capture().signalAddress.value == 8)
     }
 

@@ -47,6 +47,11 @@ bool granite_capture_now(uint32_t kind, const char *_Nullable subject, const cha
                          const char *_Nullable owner_name, uint64_t created_ns, const uint64_t *_Nullable creation_frames,
                          uint32_t creation_frame_count);
 
+/// Stage C alone, for tests: walks `context` (a ucontext_t) as the handler would and returns how many frames it found.
+/// `faulted`, if given, tells whether the walk was cut short. Takes the gate; nothing else of a capture runs. Call after
+/// installation, on any thread.
+uint32_t granite_capture_test_walk(const void *_Nonnull context, bool *_Nullable faulted);
+
 /// gettid(2) of the calling thread, asked for once per thread: nanoseconds afterwards. Async-signal-safe.
 uint32_t granite_capture_thread_id(void);
 

@@ -3,6 +3,8 @@
 #ifndef HOSTILE_PROBE_H
 #define HOSTILE_PROBE_H
 
+#include <stdint.h>
+
 /// Faults inside malloc(3) with the arena's lock held, a second thread asleep.
 int granite_hostile_fault_in_malloc(void);
 /// The same, while another thread waits for the lock in malloc(3).
@@ -46,6 +48,10 @@ int granite_hostile_overflow_with_small_alternate_stack(void);
 /// Reads address 0 in a thread made by clone(2).
 int granite_hostile_fault_in_clone(void);
 
+/// Calls `capture`, which captures all threads and goes on. Returns 0 if neither this thread nor another one that ran
+/// meanwhile found its errno changed.
+int granite_hostile_errno_is_kept(void (*_Nonnull capture)(void));
+
 /// Allocates under the signal mask of a capture: what a detector of such allocations must notice.
 int granite_hostile_allocate_as_in_capture(void);
 
@@ -83,6 +89,13 @@ int granite_hostile_abort_ignored(void);
 int granite_hostile_raise_is_harmless(void);
 /// sigaction(2) and signal(3) tell what the program set, not ours. Returns 0.
 int granite_hostile_actions_are_true(void);
+
+/// Gives `count` random contexts (ucontext_t) to `walk`, which returns how many frames it found; prints what it cost.
+/// Returns 0.
+int granite_hostile_walk_random(uint64_t seed, uint32_t count, uint32_t (*_Nonnull walk)(const void *_Nonnull context));
+
+/// Reads address 0 while a step of libunwind never ends.
+int granite_hostile_fault_with_hanging_unwinder(void);
 
 /// Runs `script` in a Python of the library, e.g. "/usr/lib/x86_64-linux-gnu/libpython3.11.so.1.0\nimport os". Returns
 /// what Py_FinalizeEx returns.
