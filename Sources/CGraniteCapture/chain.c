@@ -29,10 +29,11 @@ uintptr_t granite_abort_end;
 
 static __thread const struct granite_chained *innermost __attribute__((tls_model("initial-exec")));
 
-/// The last fault that the program's handler returned from.
+/// The last fault that the program's handler was asked about.
 struct last_fault {
     uint64_t fingerprint;
     uint32_t times;
+    bool returned;  ///< to the same instruction with the same registers: it did not leave by siglongjmp(3) or go elsewhere
 };
 static __thread struct last_fault last __attribute__((tls_model("initial-exec")));
 
@@ -103,7 +104,8 @@ static uint64_t fingerprint_of(const siginfo_t *information, const ucontext_t *c
 static bool is_futile(const siginfo_t *information, const ucontext_t *context) {
     if (information->si_code <= 0) return false;
     uint64_t fingerprint = fingerprint_of(information, context);
-    if (last.fingerprint != fingerprint) last = (struct last_fault){.fingerprint = fingerprint};
+    if (!last.returned || last.fingerprint != fingerprint) last = (struct last_fault){.fingerprint = fingerprint};
+    last.returned = false;
     return ++last.times > most_futile;
 }
 
@@ -181,7 +183,12 @@ bool granite_chain_run(int signal, siginfo_t *information, ucontext_t *context) 
                                       .defers = !(action.sa_flags & SA_NODEFER),
                                       .stack_pointer = stack_pointer_of(context)};
     innermost = &chained;
+    uint64_t before[GRANITE_ARCH_REGISTERS];
+    uint64_t after[GRANITE_ARCH_REGISTERS];
+    granite_arch_store_registers(context, before);
     call(&action, signal, information, context);
+    granite_arch_store_registers(context, after);
+    last.returned = memcmp(before, after, sizeof before) == 0;
     innermost = chained.outer;
     return !is_in_abort(signal, information, context);
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include "crash_probe.h"
@@ -50,7 +51,9 @@ static KEPT int try_address(void) {
 
 int granite_hostile_handler_recovers(void) {
     if (take(SIGSEGV, leave, SA_ONSTACK) != 0) return 70;
-    for (int i = 0; i < 2000; i++) {
+    // Nothing but this counter differs from round to round.
+    static volatile int rounds;
+    while (rounds++ < 2000) {
         if (try_address() != 1) return 1;
     }
     return 0;
@@ -91,6 +94,23 @@ int granite_hostile_handler_mends(void) {
     }
     return 0;
 }
+
+#if defined(__x86_64__)
+static void skip(int number, siginfo_t *information, void *context) {
+    (void)number;
+    (void)information;
+    ((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP] += 2;
+}
+
+int granite_hostile_handler_skips(void) {
+    if (take(SIGSEGV, skip, 0) != 0) return 70;
+    static volatile int rounds;
+    while (rounds++ < 2000) __asm__ volatile("xorl %%eax, %%eax\n\tmovl (%%rax), %%eax" ::: "rax", "cc");
+    return 0;
+}
+#else
+int granite_hostile_handler_skips(void) { return 0; }
+#endif
 
 static void do_nothing(int signal, siginfo_t *information, void *context) {
     (void)signal;

@@ -32,6 +32,7 @@ enum HostileCases {
         "own-handler-recovers": { _ in granite_hostile_handler_recovers() },
         "own-handler-recovered-once": { _ in granite_hostile_fault_after_recovery() },
         "own-handler-mends": { _ in granite_hostile_handler_mends() },
+        "own-handler-skips": { _ in granite_hostile_handler_skips() },
         "own-handler-returns": { _ in granite_hostile_handler_returns() },
         "own-handler-restores": { _ in granite_hostile_handler_restores() },
         "own-handler-raises": { _ in granite_hostile_handler_raises() },

@@ -61,6 +61,8 @@ int granite_hostile_handler_recovers(void);
 int granite_hostile_fault_after_recovery(void);
 /// A handler that makes the page writable, as a garbage collector's write barrier: 5,000 times. Returns 0.
 int granite_hostile_handler_mends(void);
+/// A handler that goes on behind the instruction, as a virtual machine does: 2,000 times. Returns 0.
+int granite_hostile_handler_skips(void);
 /// A handler that returns and mends nothing.
 int granite_hostile_handler_returns(void);
 /// A handler that restores the default action and returns.
