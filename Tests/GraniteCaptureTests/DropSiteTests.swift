@@ -90,6 +90,14 @@ struct DropSiteTests {
         #expect(run.ending == .code(0))
     }
 
+    /// A signal may come between a system call and the look at its errno.
+    @Test func aLiveCaptureChangesNobodysErrno() async throws {
+        let run = try await ProbeRun.run("errno-kept")
+        #expect(run.ending == .code(0))
+        #expect(try run.page.capture().stage == .finished)
+        #expect(try run.page.threads().map(\.state) == [.crashed, .parked])
+    }
+
     @Test func aStormIsCutToTheBurstAndTheRestIsCounted() async throws {
         let run = try await ProbeRun.run("drop-storm", collector: nil)
         #expect(run.ending == .code(0))

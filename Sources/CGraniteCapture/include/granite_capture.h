@@ -17,7 +17,7 @@ struct granite_capture_options {
     uint32_t park_deadline_ms; ///< 0 = 50
     uint32_t serve_deadline_ms;///< 0 = 1000
     size_t stack_bytes;        ///< copied of each other thread's stack; 0 = 64 KiB
-    size_t crashed_stack_bytes;///< copied of the crashed thread's stack; 0 = 1 MiB
+    size_t crashed_stack_bytes;///< copied of the crashed thread's stack, innermost and outermost part; 0 = 8 MiB + 256 KiB
 };
 
 /// Maps the page, loads libunwind, warms it up, installs the handlers and gives the calling thread an alternate stack.
@@ -46,6 +46,11 @@ void granite_capture_set_python(uint64_t runtime_address, uint32_t version_hex);
 bool granite_capture_now(uint32_t kind, const char *_Nullable subject, const char *_Nullable message, uint32_t owner_tid,
                          const char *_Nullable owner_name, uint64_t created_ns, const uint64_t *_Nullable creation_frames,
                          uint32_t creation_frame_count);
+
+/// Stage C alone, for tests: walks `context` (a ucontext_t) as the handler would and returns how many frames it found.
+/// `faulted`, if given, tells whether the walk was cut short. Takes the gate; nothing else of a capture runs. Call after
+/// installation, on any thread.
+uint32_t granite_capture_test_walk(const void *_Nonnull context, bool *_Nullable faulted);
 
 /// gettid(2) of the calling thread, asked for once per thread: nanoseconds afterwards. Async-signal-safe.
 uint32_t granite_capture_thread_id(void);
