@@ -83,6 +83,8 @@ extension ProcessInfo {
         resources = fields.lenient(.resources)
         cgroup = fields.lenient(.cgroup)
         rssBytes = fields.lenient(.rssBytes)
+        memory = fields.lenient(.memory)
+        killedBecause = fields.lenient(.killedBecause)
     }
 }
 

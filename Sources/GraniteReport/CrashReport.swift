@@ -98,6 +98,7 @@ package struct Diagnosis: Codable, Sendable, Equatable {
         case illegalInstruction = "illegal_instruction"
         case forbiddenSystemCall = "forbidden_system_call"
         case killedByProcess = "killed_by_process"
+        case killedBySupervisor = "killed_by_supervisor"
         case outOfMemory = "out_of_memory"
         case exitCode = "exit_code"
         case startupFailure = "startup_failure"

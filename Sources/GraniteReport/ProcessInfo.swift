@@ -19,6 +19,9 @@ package struct ProcessInfo: Codable, Sendable, Equatable {
     package var cgroup: String?
     /// Resident memory, last sample before the end.
     package var rssBytes: UInt64?
+    package var memory: MemoryInfo?
+    /// Why its own supervisor killed it, a clause; nil if it did not.
+    package var killedBecause: String?
 
     package init() {}
 
@@ -30,6 +33,8 @@ package struct ProcessInfo: Codable, Sendable, Equatable {
         case graniteVersion = "granite_version"
         case kernel, architecture, exit, resources, cgroup
         case rssBytes = "rss_bytes"
+        case memory
+        case killedBecause = "killed_because"
     }
 }
 

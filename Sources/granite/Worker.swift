@@ -42,6 +42,8 @@ struct Worker {
         } catch {
             throw WorkerFailure(code: .internalError, message: "The worker cannot serve: \(error)")
         }
+        let sender = granite_signal_sender(SIGTERM)
+        if sender > 0 { WorkerStatus.terminated(sender: sender).send() }
         WorkerStatus.stopping.send()
         accessLog?.close()
         interpreter.finalize()

@@ -199,9 +199,9 @@ struct granite_crash_page {
     struct granite_thread threads[GRANITE_MAX_THREADS];
     struct granite_segment segments[GRANITE_MAX_SEGMENTS];
     // Written by the worker.
-    uint32_t trend_count;  ///< samples ever written; the ring holds the last GRANITE_MAX_TREND
+    uint32_t trend_count;  ///< samples ever written
     uint32_t reserved2;
-    struct granite_trend_sample trend[GRANITE_MAX_TREND];
+    struct granite_trend_sample trend[GRANITE_MAX_TREND];  ///< in no order; the gaps between them grow with their age
 };
 
 _Static_assert(sizeof(struct granite_thread) == 312, "thread layout");

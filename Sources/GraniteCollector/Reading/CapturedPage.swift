@@ -13,6 +13,8 @@ package struct CapturedPage: Sendable {
     package var threads: [RawThread] = []
     package var requests: [CrashPage.Request] = []
     package var breadcrumbs: [CrashPage.Breadcrumb] = []
+    /// Oldest first.
+    package var trend: [CrashPage.TrendSample] = []
     package var map = MemoryMap()
     package var snapshot: CrashSnapshot?
     /// What could not be read, a sentence each.
@@ -26,6 +28,7 @@ package struct CapturedPage: Sendable {
         status = attempt { () throws(CrashPageError) in try page.status() }
         requests = attempt { () throws(CrashPageError) in try page.requests() } ?? []
         breadcrumbs = attempt { () throws(CrashPageError) in try page.breadcrumbs() } ?? []
+        trend = attempt { () throws(CrashPageError) in try page.trend() } ?? []
         guard withCapture, let capture = attempt({ () throws(CrashPageError) in try page.capture() }),
             capture.stage > .idle, capture.kind != .none
         else {

@@ -18,6 +18,8 @@ final class WorkerProcess {
     let status: Descriptor
     var output: OutputRelay
     var expectation = ExitExpectation()
+    /// The memory cgroup it is in; nil if none can be read.
+    var cgroup: MemoryCgroup?
     var becameReady = false
     /// What it said about why it cannot start.
     var failure: StartupFailure?
@@ -28,6 +30,17 @@ final class WorkerProcess {
     var requests: UInt64 {
         guard let page = try? CrashPage(descriptor: page.number) else { return 0 }
         return (try? page.status())?.requestsServed ?? 0
+    }
+    /// The requests that it is serving, as its page says; what looks like a secret is left out.
+    var requestsInFlight: [RequestInfo] {
+        let requests = (try? CrashPage(descriptor: page.number)).flatMap { try? $0.requests() } ?? []
+        return requests.map { request in
+            var info = RequestInfo()
+            info.id = request.id
+            info.method = request.method
+            info.target = Redaction.target(request.target)
+            return info
+        }
     }
 
     /// Makes page and sockets and spawns the worker.
