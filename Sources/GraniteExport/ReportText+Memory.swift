@@ -3,13 +3,14 @@
 import GraniteReport
 
 extension ReportText {
-    /// `Memory     48 MB → 243 MB in 4 s, limit 256 MB  ▁▁▂▃▅▇█`: where there is no stack to explain the death, or memory grew.
+    /// `Memory     48 MiB → 243 MiB in 4 s, limit 256 MiB  ▁▁▂▃▅▇█`: where there is no stack to explain the death, or memory grew.
     var memory: [TextLine] {
         guard let process = report.process, let memory = process.memory else { return [] }
         let peak = process.resources?.maxRSSBytes ?? 0
         let last = memory.lastBytes(peak: peak)
         let growth = memory.growth(to: last)
-        guard options.all || report.threads?.isEmpty != false || growth != nil, let phrase = memory.phrase(peak: peak)
+        let isTelling = report.threads?.isEmpty != false && memory.isTelling(peak: peak)
+        guard options.all || isTelling || growth != nil, let phrase = memory.phrase(peak: peak)
         else { return [] }
         let curve = Sparkline.text(memory.trend ?? [], last: last, seconds: growth?.seconds)
         return labelled("Memory", phrase + (curve.isEmpty ? "" : "  \(curve)"))

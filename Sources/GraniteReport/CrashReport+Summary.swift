@@ -17,7 +17,9 @@ extension CrashReport {
     /// Memory is told of where the process could not say itself why it ended, and where it ran into a limit.
     private var tellingMemory: String? {
         guard threads == nil || threads?.isEmpty == true else { return nil }
-        return process?.memory?.phrase(peak: process?.resources?.maxRSSBytes ?? 0)
+        let peak = process?.resources?.maxRSSBytes ?? 0
+        guard let memory = process?.memory, memory.isTelling(peak: peak) else { return nil }
+        return memory.phrase(peak: peak)
     }
 
     /// The innermost function, then the Python and application functions around it, at most 5: `strlen`,

@@ -8,7 +8,7 @@ package struct CrashSummary: Codable, Sendable, Equatable {
     package var category: String?
     package var confidence: String?
     package var request: RequestInfo?
-    /// How memory went, where that says something of the death: `48 MB → 243 MB in 4 s, limit 256 MB`.
+    /// How memory went, where that says something of the death: `48 MiB → 243 MiB in 4 s, limit 256 MiB`.
     package var memory: String?
     /// The innermost frames worth naming, at most 5: `strlen`, `native_crash (app.py:14)`.
     package var top: [String]

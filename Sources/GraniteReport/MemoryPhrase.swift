@@ -9,15 +9,20 @@ extension MemoryInfo {
         return max(sampled, oomKill?.anonymousBytes ?? 0, rose(to: peak, from: sampled) ? peak : 0)
     }
 
-    /// `48 MB → 243 MB in 4 s, limit 256 MB`, `52 MB, limit 256 MB`; nil if nothing is known.
+    /// `48 MiB → 243 MiB in 4 s, limit 256 MiB`, `52 MiB, limit 256 MiB`; nil if nothing is known.
     package func phrase(peak: UInt64) -> String? {
         let last = lastBytes(peak: peak)
-        guard last > 0 else { return cgroup?.limitBytes.map { "limit \(Quantity.bytes($0))" } }
-        var text = Quantity.bytes(last)
+        guard last > 0 else { return cgroup?.limitBytes.map { "limit \(Quantity.memory($0))" } }
+        var text = Quantity.memory(last)
         if let growth = growth(to: last), let span = Quantity.duration(seconds: growth.seconds) {
-            text = "\(Quantity.bytes(growth.from)) → \(text) in \(span)"
+            text = "\(Quantity.memory(growth.from)) → \(text) in \(span)"
         }
-        return text + (cgroup?.limitBytes.map { ", limit \(Quantity.bytes($0))" } ?? "")
+        return text + (cgroup?.limitBytes.map { ", limit \(Quantity.memory($0))" } ?? "")
+    }
+
+    /// Whether ``phrase(peak:)`` says more than a number: it grew, or there was a limit, or the kernel had something to say.
+    package func isTelling(peak: UInt64) -> Bool {
+        cgroup?.limitBytes != nil || oomKill != nil || growth(to: lastBytes(peak: peak)) != nil
     }
 
     /// Since when it grew to what it was at the end: from the last sample at which it was at its lowest. nil if it did not grow by a

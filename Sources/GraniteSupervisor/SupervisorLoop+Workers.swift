@@ -71,6 +71,7 @@ extension SupervisorLoop {
             perform(fleet.becameReady(worker.id, now: .now))
         case .failed(let code, let message):
             worker.failure = StartupFailure(code: (1...255).contains(code) ? code : 1, message: message)
+            worker.complaint = message
         case .stopping:
             worker.expectation.saidStopping = true
         case .terminated(let sender):
@@ -157,7 +158,7 @@ extension SupervisorLoop {
                 .init(
                     crashID: worker.crashID, pid: worker.child.pid, waitStatus: status, expected: expected,
                     duringStartup: !worker.becameReady, uptimeSeconds: uptime.seconds, resources: resources,
-                    logTail: worker.output.tail.lines, oomKills: memory.cgroup?.oomKills, memory: memory,
+                    logTail: worker.lastLines, oomKills: memory.cgroup?.oomKills, memory: memory,
                     killedBecause: killedBecause, isReplacedNow: actions.contains { $0.replacesNow(id) },
                     noticedNanoseconds: noticedNanoseconds))
         }

@@ -216,11 +216,7 @@ struct ReportAssembler {
         facts.memory = report.process?.memory
         facts.maxRSSBytes = report.process?.resources?.maxRSSBytes ?? 0
         facts.killedBecause = ending.exited?.killedBecause
-        if capture == nil, let requests = report.requests {
-            facts.serving = requests.prefix(2).map { "\($0.method ?? "?") \(Redaction.target($0.target ?? "?"))" }
-                .joined(
-                    separator: " and ")
-        }
+        if capture == nil { facts.requestsInFlight = report.requests?.count ?? 0 }
         facts.duringStartup = ending.exited?.duringStartup ?? false
         facts.level = level
         facts.rssBytes = report.process?.rssBytes ?? 0

@@ -26,8 +26,8 @@ package struct CrashFacts: Sendable {
     package var maxRSSBytes: UInt64 = 0
     /// Why its own supervisor killed it, a clause.
     package var killedBecause: String?
-    /// Of the request that was being served when it died without a capture, `GET /report`; several are joined.
-    package var serving: String?
+    /// How many requests were being served when it died without a capture.
+    package var requestsInFlight = 0
     package var duringStartup = false
     package var level = "full"
     package var rssBytes: UInt64 = 0

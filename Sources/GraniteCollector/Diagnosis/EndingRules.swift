@@ -11,8 +11,8 @@ enum SupervisorKillRule {
         guard let because = facts.killedBecause, facts.kind != .startup else { return nil }
         return Verdict(
             .killedBySupervisor, .certain,
-            ["the supervisor sent the SIGKILL that ended it"] + EndingEvidence.memory(facts),
-            Wording.sentence("The supervisor killed the worker: \(because)" + EndingEvidence.serving(facts)))
+            ["the supervisor sent the SIGKILL that ended it"],
+            Wording.sentence("The supervisor killed the worker: \(because)" + EndingWords.serving(facts)))
     }
 }
 
@@ -34,14 +34,13 @@ enum OutOfMemoryRule {
             evidence.append("the cgroup's oom_kill counter rose by \(kills) while the worker died of SIGKILL")
         }
         if record == nil { evidence.append("the kernel's log, which would name the victim, cannot be read here") }
-        evidence += EndingEvidence.memory(facts)
         return Verdict(
             .outOfMemory, record == nil ? .likely : .certain, evidence,
-            Wording.sentence(cause(facts, record) + growth(facts) + EndingEvidence.serving(facts)))
+            Wording.sentence(cause(facts, record) + growth(facts) + EndingWords.serving(facts)))
     }
 
     private static func cause(_ facts: CrashFacts, _ record: OOMKillRecord?) -> String {
-        let limit = facts.memory?.cgroup?.limitBytes.map { " of \(Quantity.bytes($0))" } ?? ""
+        let limit = facts.memory?.cgroup?.limitBytes.map { " of \(Quantity.memory($0))" } ?? ""
         switch record?.wholeSystem {
         case true?: return "The kernel killed the worker because the machine was out of memory"
         case false?: return "The kernel killed the worker because its cgroup was at its memory limit\(limit)"
@@ -57,21 +56,21 @@ enum OutOfMemoryRule {
         let last = memory.lastBytes(peak: facts.maxRSSBytes)
         guard last > 0 else { return "" }
         guard let growth = memory.growth(to: last), let span = Quantity.duration(seconds: growth.seconds) else {
-            return "; it had \(Quantity.bytes(last))"
+            return "; it had \(Quantity.memory(last))"
         }
-        return "; it had grown from \(Quantity.bytes(growth.from)) to \(Quantity.bytes(last)) in \(span)"
+        return "; it had grown from \(Quantity.memory(growth.from)) to \(Quantity.memory(last)) in \(span)"
     }
 }
 
-/// What supports any diagnosis of a death that left no stack.
-enum EndingEvidence {
-    /// ` while it served GET /report`.
-    static func serving(_ facts: CrashFacts) -> String { facts.serving.map { " while it served \($0)" } ?? "" }
-
-    /// How memory went.
-    static func memory(_ facts: CrashFacts) -> [String] {
-        guard let phrase = facts.memory?.phrase(peak: facts.maxRSSBytes) else { return [] }
-        return ["resident memory: \(phrase)"]
+/// What any death that left no stack is told with.
+enum EndingWords {
+    /// ` while it served a request`.
+    static func serving(_ facts: CrashFacts) -> String {
+        switch facts.requestsInFlight {
+        case 0: ""
+        case 1: " while it served a request"
+        default: " while it served \(facts.requestsInFlight) requests"
+        }
     }
 }
 
@@ -112,8 +111,8 @@ enum ExitRule {
         let last = error.map { ["the last error on stderr: \($0)"] } ?? []
         guard exit.code == nil else {
             return Verdict(
-                .exitCode, .certain, ["waitpid: \(ending(exit))"] + last + EndingEvidence.memory(facts),
-                "The worker \(ending(exit)) without being asked to stop\(EndingEvidence.serving(facts)).")
+                .exitCode, .certain, ["waitpid: \(ending(exit))"] + last,
+                "The worker \(ending(exit)) without being asked to stop\(EndingWords.serving(facts)).")
         }
         return nil
     }
@@ -162,7 +161,7 @@ enum SentSignalRule {
         default:
             return Verdict(
                 .killedByProcess, .likely, evidence,
-                "The worker was ended by \(name), which its supervisor had not sent\(EndingEvidence.serving(facts)).")
+                "The worker was ended by \(name), which its supervisor had not sent\(EndingWords.serving(facts)).")
         }
     }
 
@@ -183,13 +182,12 @@ enum SentSignalRule {
                     : "the whole machine's oom_kill counter rose by \(system)")
         }
         if isLogRead { evidence.append("the kernel's log does not name this process") }
-        evidence += EndingEvidence.memory(facts)
-        let serving = EndingEvidence.serving(facts)
+        let serving = EndingWords.serving(facts)
         // The counters move before the victim dies: one that stood still rules the OOM killer out.
         if system == 0 || isLogRead || own == 0 {
             return Verdict(
                 .killedByProcess, system == 0 || isLogRead ? .certain : .likely, evidence,
-                "The worker was killed with SIGKILL by some process, not by the OOM killer\(serving); the kernel does not tell by whom."
+                "The worker was killed with SIGKILL\(serving) by some process, not by the OOM killer; the kernel does not tell by whom."
             )
         }
         if system ?? 0 > 0 {

@@ -75,7 +75,8 @@ final class KernelLog {
         guard let pid = Int(text[start.upperBound...].prefix { $0.isNumber }), pid > 0 else { return nil }
         var record = OOMKillRecord()
         record.pid = pid
-        record.text = String(text.prefix(512))
+        // What comes after the sizes of memory is of no use here.
+        record.text = String(text[..<(text.range(of: ", shmem-rss:")?.lowerBound ?? text.endIndex)].prefix(512))
         record.wholeSystem = isCgroup ? false : text.hasPrefix("Out of memory") ? true : nil
         if let anonymous = text.range(of: "anon-rss:") {
             record.anonymousBytes = UInt64(text[anonymous.upperBound...].prefix { $0.isNumber }).flatMap {

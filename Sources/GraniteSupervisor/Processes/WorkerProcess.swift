@@ -23,6 +23,8 @@ final class WorkerProcess {
     var becameReady = false
     /// What it said about why it cannot start.
     var failure: StartupFailure?
+    /// The same in its own words: a sentence, then the traceback, which it then does not write on stderr.
+    var complaint: String?
     var tokens: (death: Poller.Token?, status: Poller.Token?, output: Poller.Token?) = (nil, nil, nil)
 
     var identity: WorkerIdentity { WorkerIdentity(slot: id.slot, pid: child.pid, generation: id.generation) }
@@ -30,6 +32,12 @@ final class WorkerProcess {
     var requests: UInt64 {
         guard let page = try? CrashPage(descriptor: page.number) else { return 0 }
         return (try? page.status())?.requestsServed ?? 0
+    }
+    /// What it said last, on stderr and of its own failure to start; for its report.
+    var lastLines: [String] {
+        var tail = output.tail
+        for line in complaint?.split(separator: "\n") ?? [] { tail.append(String(line)) }
+        return tail.lines
     }
     /// The requests that it is serving, as its page says; what looks like a secret is left out.
     var requestsInFlight: [RequestInfo] {
