@@ -112,6 +112,28 @@ package struct RequestInfo: Codable, Sendable, Equatable {
     }
 }
 
+/// A request that was answered before the end.
+package struct EndedRequest: Codable, Sendable, Equatable {
+    package var id: String?
+    package var method: String?
+    /// Its beginning, at most 80 bytes.
+    package var target: String?
+    /// Of the response; nil if it was cut before it had one.
+    package var status: Int?
+    /// In the application.
+    package var durationMilliseconds: Double?
+    /// How long before the end, or the capture, it was answered.
+    package var agoSeconds: Double?
+
+    package init() {}
+
+    enum CodingKeys: String, CodingKey {
+        case id, method, target, status
+        case durationMilliseconds = "duration_ms"
+        case agoSeconds = "ago_s"
+    }
+}
+
 package struct ModuleInfo: Codable, Sendable, Equatable {
     package var path: String?
     package var base: Address?

@@ -35,6 +35,7 @@ struct EndingTests {
     ])
     func isReportedOnceWithItsStatusAndRequest(ending: SampleEnding) async throws {
         let server = try await GraniteServer("app:app", in: GraniteServer.flaskSample)
+        #expect(await server.get("/json?token=hidden")?.status == 200)
         #expect(await server.get(ending.path) == nil)
         let exited = try await server.event("worker.exited")
         #expect(exited.string("signal") == ending.signal)
@@ -49,6 +50,9 @@ struct EndingTests {
         #expect(report.request?.method == "GET" && report.request?.target == ending.path)
         #expect((report.request?.ageMilliseconds ?? -1) >= 0)
         #expect(report.process?.exit?.signal == ending.signal && report.process?.exit?.code == ending.code)
+        #expect(report.recentRequests?.map(\.target) == ["/json?token=[redacted]"])
+        #expect(report.recentRequests?.first?.status == 200)
+        #expect((report.recentRequests?.first?.agoSeconds ?? -1) >= 0)
         #expect(report.process?.memory?.trend?.isEmpty == false)
         #expect((report.process?.resources?.maxRSSBytes ?? 0) > 0)
         #expect(await server.stop() == .code(0))

@@ -32,6 +32,14 @@ enum FullReport {
         request.ageMilliseconds = 2.1
         report.request = request
         report.requests = [request]
+        var ended = EndedRequest()
+        ended.id = "7f3c99"
+        ended.method = "GET"
+        ended.target = "/"
+        ended.status = 200
+        ended.durationMilliseconds = 1.2
+        ended.agoSeconds = 0.3
+        report.recentRequests = [ended]
         var site = DropSite()
         site.subject = "Connection"
         site.message = "released on another thread"

@@ -25,6 +25,12 @@ struct MemoryCgroupTests {
         #expect(MemoryCgroup.find(process: "4711", root: tree.root)?.oomKills() == 99)
     }
 
+    @Test func victimsInCgroupsBelowAreNotTheWorker() throws {
+        let tree = try FileTree.v2(oomKills: 2)
+        try tree.write("/sys/fs/cgroup/system.slice/granite.service/memory.events.local", "max 0\noom_kill 1\n")
+        #expect(MemoryCgroup.find(process: "4711", root: tree.root)?.oomKills() == 1)
+    }
+
     @Test func version1HasTheMemoryControllerOnAHybridMachine() throws {
         let directory = "/sys/fs/cgroup/memory/docker/ab"
         let tree = try FileTree([

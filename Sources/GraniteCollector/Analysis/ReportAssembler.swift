@@ -28,6 +28,8 @@ struct ReportAssembler {
         let end = capture?.enteredNanoseconds ?? ending.exited?.noticedNanoseconds
         let requests = page.requests.map { request(of: $0, at: end) }
         report.process?.memory = memory(ending, end: end)
+        let recent = page.endedRequests.map { Self.ended($0, end: end) }
+        report.recentRequests = recent.isEmpty ? nil : recent
         report.requests = requests.isEmpty ? nil : requests
         if let capture {
             report.request = requests.first { $0.tid == Int(capture.crashedThread) }
@@ -169,6 +171,18 @@ struct ReportAssembler {
         if let capture, capture >= request.startedNanoseconds, request.startedNanoseconds > 0 {
             info.ageMilliseconds = Double((capture - request.startedNanoseconds) / 1000) / 1000
         }
+        return info
+    }
+
+    private static func ended(_ request: CrashPage.EndedRequest, end: UInt64?) -> EndedRequest {
+        var info = EndedRequest()
+        info.id = request.id
+        info.method = request.method
+        info.target = request.target
+        info.status = request.status == 0 ? nil : Int(request.status)
+        info.durationMilliseconds = Double(request.durationNanoseconds / 1000) / 1000
+        let answered = request.startedNanoseconds &+ request.durationNanoseconds
+        if let end, end >= answered { info.agoSeconds = Double((end - answered) / 1_000_000) / 1000 }
         return info
     }
 

@@ -37,7 +37,11 @@ package struct MemoryCgroup: Sendable, Equatable {
             for mount in Mount.list(mounts, version) {
                 let directories = mount.directories(of: String(line[2])).map { root + $0 }
                 let candidates = version == .one ? directories.prefix(1) : directories[...]
-                guard let counter = candidates.first(where: { oomKills(in: $0, version) != nil }) else { continue }
+                guard
+                    let counter = candidates.first(where: {
+                        oomKills(in: $0, version, isOwn: $0 == directories.first) != nil
+                    })
+                else { continue }
                 return MemoryCgroup(
                     version: version, path: String(line[2]), directories: directories, counter: counter)
             }
@@ -46,7 +50,7 @@ package struct MemoryCgroup: Sendable, Equatable {
     }
 
     /// The counter now: it only rises. nil if the cgroup is gone.
-    func oomKills() -> Int? { Self.oomKills(in: counter, version) }
+    func oomKills() -> Int? { Self.oomKills(in: counter, version, isOwn: counter == directories.first) }
 
     /// What its files say now. How far the counter moved is the caller's to fill in.
     package func reading() -> CgroupMemory {
@@ -72,11 +76,17 @@ package struct MemoryCgroup: Sendable, Equatable {
         return memory
     }
 
-    private static func oomKills(in directory: String, _ version: Version) -> Int? {
-        let name = version == .one ? "memory.oom_control" : "memory.events"
-        return SmallFile.text(at: "\(directory)/\(name)").flatMap { value("oom_kill", in: $0) }.map {
-            Int(clamping: $0)
+    private static func oomKills(in directory: String, _ version: Version, isOwn: Bool) -> Int? {
+        // Version 2 adds up what happened below, in a cgroup that a child was put into; Linux 5.2 counts the own victims alone, too.
+        let names =
+            version == .one
+            ? ["memory.oom_control"] : isOwn ? ["memory.events.local", "memory.events"] : ["memory.events"]
+        for name in names {
+            if let text = SmallFile.text(at: "\(directory)/\(name)"), let count = value("oom_kill", in: text) {
+                return Int(clamping: count)
+            }
         }
+        return nil
     }
 
     private static func number(_ path: String) -> UInt64? {
