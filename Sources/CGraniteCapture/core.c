@@ -15,6 +15,11 @@ uint32_t granite_capture_next_breadcrumb(void) {
     return __atomic_fetch_add(&granite_core.page->breadcrumb_count, 1, __ATOMIC_RELAXED);
 }
 
+/// Async-signal-safe.
+uint32_t granite_capture_next_ended_request(void) {
+    return __atomic_fetch_add(&granite_core.page->ended_count, 1, __ATOMIC_RELAXED);
+}
+
 /// Initial-exec: the storage is the executable's own, so access is one instruction and never __tls_get_addr, which may
 /// allocate.
 static __thread uint32_t thread_id __attribute__((tls_model("initial-exec")));

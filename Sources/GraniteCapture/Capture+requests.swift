@@ -43,6 +43,32 @@ extension Capture {
         endWriting(request, sequence: sequence)
     }
 
+    /// The same, and its answer is kept among the last `GRANITE_MAX_ENDED`: copies of fixed sizes from the slot, which is at hand.
+    ///
+    /// - Parameter status: of the response, 0 if it was cut before it had one.
+    @inline(never)
+    public static func endRequest(slot: Int, status: Int, durationNanoseconds: UInt64) {
+        guard let request = request(slot), let page = granite_capture_page() else { return }
+        let number = granite_capture_next_ended_request()
+        let ended =
+            (UnsafeMutableRawPointer(page) + Int(GRANITE_OFFSET_ENDED.rawValue)).assumingMemoryBound(
+                to: granite_ended_request.self) + Int(number % UInt32(GRANITE_MAX_ENDED))
+        ended.pointee.sequence = number &* 2 &+ 1
+        atomicMemoryFence(ordering: .releasing)
+        ended.pointee.status = UInt32(truncatingIfNeeded: status)
+        ended.pointee.started_ns = request.pointee.started_ns
+        ended.pointee.duration_ns = durationNanoseconds
+        let (source, target) = (UnsafeRawPointer(request), UnsafeMutableRawPointer(ended))
+        memcpy(target + 24, source + offsets.id, 16)
+        memcpy(target + 40, source + offsets.method, 8)
+        memcpy(target + 48, source + offsets.target, 80)
+        atomicMemoryFence(ordering: .releasing)
+        ended.pointee.sequence = number &* 2 &+ 2
+        let sequence = beginWriting(request)
+        request.pointee.tid = 0
+        endWriting(request, sequence: sequence)
+    }
+
     private static let offsets = (id: 16, method: 56, target: 80)
 
     private static func request(_ slot: Int) -> UnsafeMutablePointer<granite_request>? {

@@ -50,9 +50,19 @@ package enum SupervisorMessage: Codable, Sendable, Equatable {
         package var logTail: [String]
         /// How far the cgroup's `oom_kill` counter moved while the worker died; nil if it cannot be read.
         package var oomKills: Int?
+        /// What the kernel told of the worker's memory; the trend is in the page.
+        package var memory: MemoryInfo?
+        /// Why the supervisor itself sent the SIGKILL that ended the worker, a clause: `it was not ready after 60 s (--startup-timeout)`.
+        /// nil if it did not.
+        package var killedBecause: String?
+        /// False if no replacement is started now: the report need not wait for one. nil: not known.
+        package var isReplacedNow: Bool?
+        /// CLOCK_MONOTONIC when the death was noticed; nil: not known.
+        package var noticedNanoseconds: UInt64?
         package init(
             crashID: String, pid: Int32, waitStatus: Int32, expected: Bool, duringStartup: Bool, uptimeSeconds: Double,
-            resources: ResourceUsage, logTail: [String], oomKills: Int?
+            resources: ResourceUsage, logTail: [String], oomKills: Int?, memory: MemoryInfo? = nil,
+            killedBecause: String? = nil, isReplacedNow: Bool? = nil, noticedNanoseconds: UInt64? = nil
         ) {
             self.crashID = crashID
             self.pid = pid
@@ -63,6 +73,10 @@ package enum SupervisorMessage: Codable, Sendable, Equatable {
             self.resources = resources
             self.logTail = logTail
             self.oomKills = oomKills
+            self.memory = memory
+            self.killedBecause = killedBecause
+            self.isReplacedNow = isReplacedNow
+            self.noticedNanoseconds = noticedNanoseconds
         }
     }
 

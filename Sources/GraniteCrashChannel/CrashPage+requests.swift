@@ -45,6 +45,44 @@ extension CrashPage {
         return requests
     }
 
+    /// A request that was answered.
+    package struct EndedRequest: Sendable, Equatable {
+        /// 0 if the response was cut before it had one.
+        package var status: UInt32
+        /// CLOCK_MONOTONIC.
+        package var startedNanoseconds: UInt64
+        package var durationNanoseconds: UInt64
+        package var id: String
+        /// Cut to 8 bytes.
+        package var method: String
+        /// Cut to 80 bytes.
+        package var target: String
+
+        init(_ raw: granite_ended_request) {
+            status = raw.status
+            startedNanoseconds = raw.started_ns
+            durationNanoseconds = raw.duration_ns
+            id = text(of: raw.id)
+            method = text(of: raw.method)
+            target = text(of: raw.target)
+        }
+    }
+
+    /// The last answered requests, oldest first. One that was being written is left out.
+    package func endedRequests() throws(CrashPageError) -> [EndedRequest] {
+        let doing = "reading the answered requests in the crash page"
+        let written = try read(
+            UInt32.self, at: Int(GRANITE_OFFSET_ENDED_COUNT.rawValue), count: 1, while: doing)[0]
+        let ring = try read(
+            granite_ended_request.self, at: Int(GRANITE_OFFSET_ENDED.rawValue), count: Int(GRANITE_MAX_ENDED),
+            while: doing)
+        let kept = min(written, UInt32(GRANITE_MAX_ENDED))
+        return (0..<kept).compactMap { age in
+            let entry = ring[Int((written &- kept &+ age) % UInt32(GRANITE_MAX_ENDED))]
+            return entry.sequence % 2 == 0 && entry.sequence != 0 ? EndedRequest(entry) : nil
+        }
+    }
+
     private func readSlots() throws(CrashPageError) -> [granite_request] {
         try read(
             granite_request.self, at: Int(GRANITE_OFFSET_REQUESTS.rawValue), count: Int(GRANITE_MAX_REQUESTS),

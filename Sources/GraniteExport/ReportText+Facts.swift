@@ -13,7 +13,7 @@ extension ReportText {
         return TextLine.wrapped(first, text, role, hanging: Self.labelWidth, width: width)
     }
 
-    var facts: [TextLine] { diagnosis + others + inFlight + symbols + capture + process }
+    var facts: [TextLine] { diagnosis + others + inFlight + before + memory + symbols + capture + process }
 
     private var diagnosis: [TextLine] {
         guard let diagnosis = report.diagnosis else { return [] }
@@ -96,7 +96,7 @@ extension ReportText {
         if let version = process.graniteVersion { parts.append("Granite \(version)") }
         if let version = process.pythonVersion { parts.append("Python \(version)") }
         if let kernel = process.kernel { parts.append("Linux \(kernel)\(process.architecture.map { " \($0)" } ?? "")") }
-        if let rss = process.resources.map(\.maxRSSBytes) ?? process.rssBytes, rss > 0 {
+        if memory.isEmpty, let rss = process.resources.map(\.maxRSSBytes) ?? process.rssBytes, rss > 0 {
             parts.append("\(Quantity.bytes(rss)) peak")
         }
         var lines = parts.isEmpty ? [] : labelled("Process", parts.joined(separator: ", "), .quiet)

@@ -15,6 +15,7 @@ extension CrashReport {
         worker = fields.lenient(.worker)
         request = fields.lenient(.request)
         requests = fields.lenientArray(.requests)
+        recentRequests = fields.lenientArray(.recentRequests)
         dropSite = fields.lenient(.dropSite)
         threads = fields.lenientArray(.threads)
         modules = fields.lenientArray(.modules)
@@ -83,6 +84,8 @@ extension ProcessInfo {
         resources = fields.lenient(.resources)
         cgroup = fields.lenient(.cgroup)
         rssBytes = fields.lenient(.rssBytes)
+        memory = fields.lenient(.memory)
+        killedBecause = fields.lenient(.killedBecause)
     }
 }
 
@@ -125,6 +128,18 @@ extension RequestInfo {
         target = fields.lenient(.target)
         tid = fields.lenient(.tid)
         ageMilliseconds = fields.lenient(.ageMilliseconds)
+    }
+}
+
+extension EndedRequest {
+    package init(from decoder: any Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        id = fields.lenient(.id)
+        method = fields.lenient(.method)
+        target = fields.lenient(.target)
+        status = fields.lenient(.status)
+        durationMilliseconds = fields.lenient(.durationMilliseconds)
+        agoSeconds = fields.lenient(.agoSeconds)
     }
 }
 

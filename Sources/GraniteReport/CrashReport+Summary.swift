@@ -9,8 +9,17 @@ extension CrashReport {
         CrashSummary(
             id: id, kind: kind?.rawValue ?? "unknown", reason: reason ?? "No reason is known.",
             category: diagnosis?.category,
-            confidence: diagnosis?.confidence, request: request, top: topFrames, fingerprint: fingerprint?.hash,
+            confidence: diagnosis?.confidence, request: request, memory: tellingMemory, top: topFrames,
+            fingerprint: fingerprint?.hash,
             complete: capture?.incomplete != true, report: path)
+    }
+
+    /// Memory is told of where the process could not say itself why it ended, and where it ran into a limit.
+    private var tellingMemory: String? {
+        guard threads == nil || threads?.isEmpty == true else { return nil }
+        let peak = process?.resources?.maxRSSBytes ?? 0
+        guard let memory = process?.memory, memory.isTelling(peak: peak) else { return nil }
+        return memory.phrase(peak: peak)
     }
 
     /// The innermost function, then the Python and application functions around it, at most 5: `strlen`,

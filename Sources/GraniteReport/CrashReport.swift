@@ -20,6 +20,8 @@ package struct CrashReport: Codable, Sendable, Equatable {
     package var request: RequestInfo?
     /// All requests in flight, the crashed thread's included.
     package var requests: [RequestInfo]?
+    /// The last requests that were answered, oldest first.
+    package var recentRequests: [EndedRequest]?
     /// For drop sites, unraisable exceptions: both sides of the event.
     package var dropSite: DropSite?
     /// The crashed thread first.
@@ -57,6 +59,7 @@ package struct CrashReport: Codable, Sendable, Equatable {
 
     enum CodingKeys: String, CodingKey {
         case id, schema, time, kind, reason, diagnosis, signal, process, worker, request, requests
+        case recentRequests = "recent_requests"
         case dropSite = "drop_site"
         case threads, modules, breadcrumbs
         case logTail = "log_tail"
@@ -98,6 +101,7 @@ package struct Diagnosis: Codable, Sendable, Equatable {
         case illegalInstruction = "illegal_instruction"
         case forbiddenSystemCall = "forbidden_system_call"
         case killedByProcess = "killed_by_process"
+        case killedBySupervisor = "killed_by_supervisor"
         case outOfMemory = "out_of_memory"
         case exitCode = "exit_code"
         case startupFailure = "startup_failure"

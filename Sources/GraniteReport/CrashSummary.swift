@@ -8,6 +8,8 @@ package struct CrashSummary: Codable, Sendable, Equatable {
     package var category: String?
     package var confidence: String?
     package var request: RequestInfo?
+    /// How memory went, where that says something of the death: `48 MiB → 243 MiB in 4 s, limit 256 MiB`.
+    package var memory: String?
     /// The innermost frames worth naming, at most 5: `strlen`, `native_crash (app.py:14)`.
     package var top: [String]
     package var fingerprint: String?
@@ -17,7 +19,7 @@ package struct CrashSummary: Codable, Sendable, Equatable {
 
     package init(
         id: String, kind: String, reason: String, category: String?, confidence: String?, request: RequestInfo?,
-        top: [String],
+        memory: String? = nil, top: [String],
         fingerprint: String?, complete: Bool, report: String?
     ) {
         self.id = id
@@ -26,6 +28,7 @@ package struct CrashSummary: Codable, Sendable, Equatable {
         self.category = category
         self.confidence = confidence
         self.request = request
+        self.memory = memory
         self.top = top
         self.fingerprint = fingerprint
         self.complete = complete

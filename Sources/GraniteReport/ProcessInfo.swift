@@ -19,6 +19,9 @@ package struct ProcessInfo: Codable, Sendable, Equatable {
     package var cgroup: String?
     /// Resident memory, last sample before the end.
     package var rssBytes: UInt64?
+    package var memory: MemoryInfo?
+    /// Why its own supervisor killed it, a clause; nil if it did not.
+    package var killedBecause: String?
 
     package init() {}
 
@@ -30,6 +33,8 @@ package struct ProcessInfo: Codable, Sendable, Equatable {
         case graniteVersion = "granite_version"
         case kernel, architecture, exit, resources, cgroup
         case rssBytes = "rss_bytes"
+        case memory
+        case killedBecause = "killed_because"
     }
 }
 
@@ -104,6 +109,28 @@ package struct RequestInfo: Codable, Sendable, Equatable {
     enum CodingKeys: String, CodingKey {
         case id, method, target, tid
         case ageMilliseconds = "age_ms"
+    }
+}
+
+/// A request that was answered before the end.
+package struct EndedRequest: Codable, Sendable, Equatable {
+    package var id: String?
+    package var method: String?
+    /// Its beginning, at most 80 bytes.
+    package var target: String?
+    /// Of the response; nil if it was cut before it had one.
+    package var status: Int?
+    /// In the application.
+    package var durationMilliseconds: Double?
+    /// How long before the end, or the capture, it was answered.
+    package var agoSeconds: Double?
+
+    package init() {}
+
+    enum CodingKeys: String, CodingKey {
+        case id, method, target, status
+        case durationMilliseconds = "duration_ms"
+        case agoSeconds = "ago_s"
     }
 }
 

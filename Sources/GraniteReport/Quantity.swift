@@ -54,6 +54,17 @@ package enum Quantity {
         return rounded(value) + " " + unit
     }
 
+    /// `512 B`, `48 MiB`, `1.9 GiB`: memory and its limits, which are set in powers of 1024.
+    package static func memory(_ count: UInt64) -> String {
+        var value = Double(count)
+        var unit = "B"
+        for next in ["KiB", "MiB", "GiB", "TiB", "PiB"] where value >= 1023.5 {
+            value /= 1024
+            unit = next
+        }
+        return rounded(value) + " " + unit
+    }
+
     /// One decimal below 10, none above; no `.0`.
     private static func rounded(_ value: Double) -> String {
         if value >= 9.95 { return String(Int(min(value, 1e15).rounded())) }

@@ -8,6 +8,11 @@ package enum Redaction {
         var report = report
         report.request = report.request.map(redacted)
         report.requests = report.requests?.map(redacted)
+        report.recentRequests = report.recentRequests?.map { request in
+            var request = request
+            request.target = request.target.map(target)
+            return request
+        }
         let argv = report.process?.argv
         report.process?.argv = argv.map(arguments)
         report.logTail = report.logTail?.map(text)

@@ -1,5 +1,6 @@
 // The loop's part for workers: start, listen, notice death. A replacement is started before anything is written about the death.
 
+import CLinux
 import Glibc
 import GraniteCrashChannel
 import GraniteLogging
@@ -20,6 +21,7 @@ extension SupervisorLoop {
                 worker.child.abandon()
                 throw error
             }
+            worker.cgroup = oomWitness.watch(process: worker.child.pid)
             workers[id] = worker
             collector.watch(worker)
             record(.workerStarted(worker.identity))
@@ -62,14 +64,28 @@ extension SupervisorLoop {
         case .ready:
             guard !worker.becameReady else { return }
             worker.becameReady = true
+            // Whoever started it may have moved it meanwhile.
+            worker.cgroup = oomWitness.watch(process: worker.child.pid) ?? worker.cgroup
             record(.workerReady(worker.identity, startupMilliseconds: (.now - worker.started).milliseconds))
             if staleLogs.remove(worker.id) != nil { worker.child.send(signal: SIGUSR1) }
             perform(fleet.becameReady(worker.id, now: .now))
         case .failed(let code, let message):
             worker.failure = StartupFailure(code: (1...255).contains(code) ? code : 1, message: message)
+            worker.complaint = message
         case .stopping:
             worker.expectation.saidStopping = true
+        case .terminated(let sender):
+            guard sender != getpid() else { break }
+            worker.expectation.stoppedBy =
+                sender == worker.child.pid
+                ? "it sent SIGTERM to itself" : "process \(Self.named(sender)) sent it SIGTERM, its supervisor did not"
         }
+    }
+
+    /// `4711 (bash)`, or the pid alone if that process is gone.
+    private static func named(_ pid: Int32) -> String {
+        let name = SmallFile.text(at: "/proc/\(pid)/comm", limit: 64).map { $0.prefix { $0 != "\n" } }
+        return "\(pid)" + (name.map { " (\($0))" } ?? "")
     }
 
     private func relayOutput(of id: WorkerID) {
@@ -101,13 +117,15 @@ extension SupervisorLoop {
     private func noticeDeath(of id: WorkerID) {
         guard let worker = workers[id], let (status, resources) = worker.child.reap() else { return }
         let noticed = ContinuousClock.now
+        let noticedNanoseconds = granite_monotonic_ns()
         // What it said last decides what is done: "ready" and "failed" may still wait in the socket.
         for message in worker.readStatus().messages { heed(message, of: worker) }
         let exit = ExitStatus(waitStatus: status)
         let uptime = noticed - worker.started
         let expected = worker.expectation.covers(exit)
         let failure = worker.becameReady || expected ? nil : worker.failure ?? .unexplained(exit)
-        let requests = worker.requests
+        let (requests, inFlight) = (worker.requests, expected ? [] : worker.requestsInFlight)
+        let killedBecause = exit.number == Int(SIGKILL) ? worker.expectation.killedBecause : nil
         let crashID = expected || !collector.isAvailable ? nil : worker.crashID
         let actions = fleet.exited(
             id, .init(uptime: uptime, becameReady: worker.becameReady, failure: failure), now: noticed)
@@ -122,20 +140,27 @@ extension SupervisorLoop {
         } after: {
             for event in told { record(event) }
             keepOutput(of: worker)
-            let oomKills = oomKills.advance()
+            let memory = oomWitness.account(
+                of: worker.child.pid, in: worker.cgroup,
+                wasKilled: exit.number == Int(SIGKILL) && !expected && killedBecause == nil)
             record(
                 .workerExited(
                     .init(
                         worker: worker.identity, exit: exit, uptimeSeconds: uptime.seconds, requests: requests,
                         crashID: crashID,
                         expected: expected, duringStartup: !worker.becameReady,
-                        message: failure.map { unrepeated($0.message) },
-                        oomKills: oomKills)))
+                        message: failure.map { unrepeated($0.message) }
+                            ?? (expected ? worker.expectation.unaskedStop : nil),
+                        oomKills: memory.cgroup?.oomKills, wasOOMKilled: memory.oomKill != nil,
+                        killedBecause: killedBecause, requestsInFlight: inFlight,
+                        maxRSSBytes: resources.maxRSSBytes, memoryLimitBytes: memory.cgroup?.limitBytes)))
             collector.exited(
                 .init(
                     crashID: worker.crashID, pid: worker.child.pid, waitStatus: status, expected: expected,
                     duringStartup: !worker.becameReady, uptimeSeconds: uptime.seconds, resources: resources,
-                    logTail: worker.output.tail.lines, oomKills: oomKills))
+                    logTail: worker.lastLines, oomKills: memory.cgroup?.oomKills, memory: memory,
+                    killedBecause: killedBecause, isReplacedNow: actions.contains { $0.replacesNow(id) },
+                    noticedNanoseconds: noticedNanoseconds))
         }
         forget(worker)
         if let report = earlyReports.removeValue(forKey: worker.crashID) { heed(report) }
@@ -190,6 +215,11 @@ extension Fleet.Action {
         case .backOff(let slot, _, _): slot == id.slot
         case .terminate, .kill, .giveUp, .abandon, .reloadFinished, .reloadFailed, .finish: false
         }
+    }
+
+    /// Whether its replacement is started now.
+    fileprivate func replacesNow(_ id: WorkerID) -> Bool {
+        if case .backOff = self { false } else { replaces(id) }
     }
 }
 

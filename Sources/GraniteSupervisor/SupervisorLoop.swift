@@ -31,7 +31,7 @@ final class SupervisorLoop {
     var fleet: Fleet
     var ledger = DeathLedger()
     var workers: [WorkerID: WorkerProcess] = [:]
-    var oomKills = OOMCounter()
+    var oomWitness = OOMWitness()
     /// Reports that came before the death was noticed, by crash id.
     var earlyReports: [String: CollectorMessage] = [:]
     /// The stderr of dead workers whose children still hold it open.
@@ -82,6 +82,7 @@ final class SupervisorLoop {
             perform(fleet.tick(now: now))
             for event in ledger.tick(now: now) { record(event) }
             collector.tick(now: now)
+            oomWitness.tick(now: now, cgroups: workers.values.compactMap(\.cgroup))
         }
         record(.serverStopped(exitCode: exitCode, reason: failureReason, uptimeSeconds: (.now - started).seconds))
         return exitCode
@@ -93,7 +94,9 @@ final class SupervisorLoop {
             case .settling(let until), .closing(let until): until
             case .running, .killing, .ended: nil
             }
-        return [fleet.deadline, ledger.deadline, collector.deadline, phaseDeadline].compactMap { $0 }.min()
+        return [fleet.deadline, ledger.deadline, collector.deadline, oomWitness.deadline, phaseDeadline].compactMap {
+            $0
+        }.min()
     }
 
     private func advancePhase() {
@@ -167,13 +170,20 @@ final class SupervisorLoop {
                 workers[id]?.expectation.toldToStop = true
                 workers[id]?.child.send(signal: SIGTERM)
             case .kill(let id):
-                workers[id]?.expectation.killed = true
+                if isHasty {
+                    workers[id]?.expectation.killed = true
+                } else {
+                    let limit = Quantity.duration(seconds: configuration.rules.gracePeriod.seconds) ?? "the time it had"
+                    workers[id]?.expectation.killedBecause =
+                        "it had not ended \(limit) after it was told to stop (--graceful-timeout)"
+                }
                 workers[id]?.child.send(signal: SIGKILL)
             case .giveUp(let id):
                 let limit = Quantity.duration(seconds: configuration.rules.startupTimeout.seconds) ?? "the time it had"
                 workers[id]?.failure = StartupFailure(
                     code: StartupFailure.applicationFailed,
                     message: "the application was not loaded after \(limit); --startup-timeout gives it longer")
+                workers[id]?.expectation.killedBecause = "it was not ready after \(limit) (--startup-timeout)"
                 workers[id]?.child.send(signal: SIGKILL)
             case .backOff(let slot, let failures, let delay):
                 record(.workerCrashLoop(slot: slot, failures: failures, backoffSeconds: delay.seconds))

@@ -27,10 +27,17 @@ extension ExitStatus {
 struct ExitExpectation: Sendable, Equatable {
     /// SIGTERM was sent to it.
     var toldToStop = false
-    /// SIGKILL was sent to it, because it did not stop in time.
+    /// SIGKILL was sent to it, because the operator did not want to wait for it.
     var killed = false
+    /// SIGKILL was sent to it for a reason that is worth a report, as a clause: `it was not ready after 60 s (--startup-timeout)`.
+    var killedBecause: String?
+    /// Who else than the supervisor told it to stop, a clause.
+    var stoppedBy: String?
     /// It said itself that it is stopping.
     var saidStopping = false
+
+    /// Who made it stop orderly while nobody here had asked for it; nil if the supervisor did.
+    var unaskedStop: String? { toldToStop ? nil : stoppedBy }
 
     /// Whether the end is no failure: it ended orderly while stopping, or of a signal that asks for it. A worker that crashes while
     /// it stops has still crashed.

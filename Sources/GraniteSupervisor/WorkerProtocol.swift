@@ -34,6 +34,8 @@ package enum WorkerStatus: Codable, Sendable, Equatable {
     case failed(code: Int32, message: String)
     /// It no longer accepts requests, of its own will or because it was told to; an exit with code 0 is to be expected.
     case stopping
+    /// It stops because process `sender` sent it SIGTERM; said before ``stopping``.
+    case terminated(sender: Int32)
 
     /// Sends it over the status socket: one message, at most 64 KiB. May be called from any thread, not from a signal handler.
     ///

@@ -28,8 +28,12 @@ final class Heartbeat: @unchecked Sendable {  // called by the loop alone, which
     }
 
     func beat() {
-        Capture.setHeartbeat(monotonicNanoseconds: granite_monotonic_ns())
-        if let bytes = residentBytes() { Capture.setResidentBytes(bytes) }
+        let now = granite_monotonic_ns()
+        Capture.setHeartbeat(monotonicNanoseconds: now)
+        if let bytes = residentBytes() {
+            Capture.setResidentBytes(bytes)
+            Capture.noteMemory(monotonicNanoseconds: now, residentBytes: bytes)
+        }
         Capture.refreshModules()
         reopenLogIfAsked()
         var status = pollfd(fd: WorkerDescriptor.status, events: 0, revents: 0)

@@ -53,6 +53,12 @@ extension ServeOptions {
             maxHeaderFieldBytes: try given.size(limitRequestFieldSize, "LIMIT_REQUEST_FIELD_SIZE", 64...1 << 20)
                 ?? http.limits.maxHeaderFieldBytes,
             maxBodyBytes: try given.size(limitBody, "LIMIT_BODY", 0...1 << 50) ?? http.limits.maxBodyBytes,
+            maxSpilledBytes: try given.size(limitSpilledBodies, "LIMIT_SPILLED_BODIES", 0...1 << 50)
+                ?? http.maxSpilledBytes,
+            minimumBodyBytesPerSecond: try given.size(minBodyRate, "MIN_BODY_RATE", 0...1 << 40)
+                ?? Int(http.minimumBodyBytesPerSecond),
+            minimumWriteBytesPerSecond: try given.size(minResponseRate, "MIN_RESPONSE_RATE", 0...1 << 40)
+                ?? Int(http.minimumWriteBytesPerSecond),
             headerTimeout: try given.duration(headerTimeout, "HEADER_TIMEOUT") ?? http.headTimeout,
             bodyTimeout: try given.duration(bodyTimeout, "BODY_TIMEOUT") ?? http.bodyTimeout,
             keepAliveTimeout: try given.duration(keepAliveTimeout, "KEEP_ALIVE_TIMEOUT") ?? http.keepAliveTimeout)

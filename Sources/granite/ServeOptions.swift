@@ -77,6 +77,21 @@ struct ServeOptions: ParsableArguments {
     var limitRequestFieldSize: ByteSize?
     @Option(help: "Longest body. Default 1G. [GRANITE_LIMIT_BODY]")
     var limitBody: ByteSize?
+    @Option(
+        help:
+            "Bytes of all long bodies that a worker keeps in TMPDIR at a time; beyond that they get 503. Default 4G. [GRANITE_LIMIT_SPILLED_BODIES]"
+    )
+    var limitSpilledBodies: ByteSize?
+    @Option(
+        help:
+            "Bytes of a body that must arrive per second on average; 0 is as slow as the client likes. Default 500. [GRANITE_MIN_BODY_RATE]"
+    )
+    var minBodyRate: ByteSize?
+    @Option(
+        help:
+            "Bytes that a client must take per second on average of a response that a Python thread waits to send; 0 is as slow as it likes. Default 8k. [GRANITE_MIN_RESPONSE_RATE]"
+    )
+    var minResponseRate: ByteSize?
     @Option(help: "For the whole head of a request to arrive. Default 30s. [GRANITE_HEADER_TIMEOUT]")
     var headerTimeout: TimeSpan?
     @Option(help: "Between two parts of a body. Default 30s. [GRANITE_BODY_TIMEOUT]")

@@ -36,6 +36,9 @@ struct ServeSettings: Sendable {
     var maxHeaderFields: Int
     var maxHeaderFieldBytes: Int
     var maxBodyBytes: Int
+    var maxSpilledBytes: Int
+    var minimumBodyBytesPerSecond: Int
+    var minimumWriteBytesPerSecond: Int
     var headerTimeout: Duration
     var bodyTimeout: Duration
     var keepAliveTimeout: Duration
@@ -72,7 +75,9 @@ struct ServeSettings: Sendable {
             port: Int(listeners.first?.port ?? port), workers: workers, preferInline: workers >= cores,
             blockingThreads: blockingThreads,
             backpressure: backpressure, maxRequestLineBytes: maxRequestLineBytes, maxHeaderFields: maxHeaderFields,
-            maxHeaderFieldBytes: maxHeaderFieldBytes, maxBodyBytes: maxBodyBytes,
+            maxHeaderFieldBytes: maxHeaderFieldBytes, maxBodyBytes: maxBodyBytes, maxSpilledBytes: maxSpilledBytes,
+            minimumBodyBytesPerSecond: minimumBodyBytesPerSecond,
+            minimumWriteBytesPerSecond: minimumWriteBytesPerSecond,
             headerTimeoutSeconds: headerTimeout.seconds,
             bodyTimeoutSeconds: bodyTimeout.seconds,
             keepAliveTimeoutSeconds: keepAliveTimeout.seconds,

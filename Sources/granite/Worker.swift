@@ -42,6 +42,8 @@ struct Worker {
         } catch {
             throw WorkerFailure(code: .internalError, message: "The worker cannot serve: \(error)")
         }
+        let sender = granite_signal_sender(SIGTERM)
+        if sender > 0 { WorkerStatus.terminated(sender: sender).send() }
         WorkerStatus.stopping.send()
         accessLog?.close()
         interpreter.finalize()
@@ -115,6 +117,9 @@ struct Worker {
         server.limits.maxHeadBytes = Self.headBytes(
             line: configuration.maxRequestLineBytes, field: configuration.maxHeaderFieldBytes)
         server.limits.maxBodyBytes = configuration.maxBodyBytes
+        server.maxSpilledBytes = configuration.maxSpilledBytes
+        server.minimumBodyBytesPerSecond = UInt64(max(0, configuration.minimumBodyBytesPerSecond))
+        server.minimumWriteBytesPerSecond = UInt64(max(0, configuration.minimumWriteBytesPerSecond))
         server.headTimeout = .seconds(configuration.headerTimeoutSeconds)
         server.bodyTimeout = .seconds(configuration.bodyTimeoutSeconds)
         server.keepAliveTimeout = .seconds(configuration.keepAliveTimeoutSeconds)

@@ -23,6 +23,9 @@ struct WorkerConfiguration: Codable, Sendable {
     var maxHeaderFields: Int
     var maxHeaderFieldBytes: Int
     var maxBodyBytes: Int
+    var maxSpilledBytes: Int
+    var minimumBodyBytesPerSecond: Int
+    var minimumWriteBytesPerSecond: Int
     var headerTimeoutSeconds: Double
     var bodyTimeoutSeconds: Double
     var keepAliveTimeoutSeconds: Double

@@ -29,7 +29,7 @@ final class WorkerObserver: ExchangeObserver {
         to request: Request, thread: Int, status: Int, bodyBytes: Int, queuedNanoseconds: UInt64,
         applicationNanoseconds: UInt64
     ) {
-        Capture.endRequest(slot: thread)
+        Capture.endRequest(slot: thread, status: status, durationNanoseconds: applicationNanoseconds)
         Capture.setRequestsServed(served.add(1, ordering: .relaxed).newValue)
         accessLog?.append(
             request, id: requestIDs.id(of: request.number), status: status, bodyBytes: bodyBytes,

@@ -57,14 +57,14 @@ final class GraniteServer: Sendable {
     /// Starts a server on a free port and waits until its workers are ready.
     init(
         _ application: String, in directory: URL, workers: Int = 1, arguments: [String] = [],
-        environment: [String: String?] = [:]
+        environment: [String: String?] = [:], launcher: [String] = []
     ) async throws {
         folder = try TemporaryDirectory()
         log = folder.file("granite.log")
         crashes = folder.file("crashes")
         command = try Self.start(
             application, in: directory, log: log, crashes: crashes, arguments: ["--workers", "\(workers)"] + arguments,
-            environment: environment)
+            environment: environment, launcher: launcher)
         let (log, command) = (log, command)
         let isReady = await Command.eventually(limit: 40) {
             !command.isRunning || Self.events(in: log).filter { $0.name == "worker.ready" }.count >= workers

@@ -49,6 +49,9 @@ struct ServeOptionsTests {
         size("LIMIT_REQUEST_LINE", bad: "63", \.maxRequestLineBytes),
         size("LIMIT_REQUEST_FIELD_SIZE", bad: "2M", \.maxHeaderFieldBytes),
         size("LIMIT_BODY", bad: "-1", \.maxBodyBytes),
+        size("LIMIT_SPILLED_BODIES", bad: "-1", \.maxSpilledBytes),
+        size("MIN_BODY_RATE", bad: "fast", \.minimumBodyBytesPerSecond),
+        size("MIN_RESPONSE_RATE", bad: "-1", \.minimumWriteBytesPerSecond),
         Option(name: "LIMIT_REQUEST_FIELDS", typed: "3", inEnvironment: "5", bad: "many") { "\($0.maxHeaderFields)" },
     ]
 

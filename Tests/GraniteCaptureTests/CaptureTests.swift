@@ -34,6 +34,8 @@ struct CaptureTests {
             slot: 0, tid: 1, id: 1, method: .init(start: nil, count: 0), target: .init(start: nil, count: 0),
             startedNanoseconds: 0)
         Capture.endRequest(slot: 0)
+        Capture.endRequest(slot: 0, status: 200, durationNanoseconds: 1)
+        Capture.noteMemory(monotonicNanoseconds: 1, residentBytes: 1)
         #expect(granite_capture_page() == nil)
     }
 

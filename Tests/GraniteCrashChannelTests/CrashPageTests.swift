@@ -42,6 +42,8 @@ private final class WrittenPage {
         _ = try page.threads()
         _ = try page.requests()
         _ = try page.breadcrumbs()
+        _ = try page.trend()
+        _ = try page.endedRequests()
         _ = try page.maps()
         let snapshot = try page.snapshot()
         for segment in snapshot.segments.prefix(64) {
@@ -64,6 +66,41 @@ struct CrashPageTests {
         #expect(!status.isReady)
         #expect(status.pythonRuntime == nil)
         #expect(try WrittenPage().page.capture().stage == .idle)
+    }
+
+    @Test func samplesOfMemoryComeInTheOrderOfTheirTimesWithoutTheOneBeingWritten() throws {
+        let written = try WrittenPage()
+        for (slot, time) in [(0, 30), (1, 0), (2, 10), (63, 20)] {
+            written.write(
+                granite_trend_sample(
+                    time_ns: UInt64(time), rss_bytes: UInt64(time) * 100, requests_served: 1, python_objects: 0),
+                at: Int(GRANITE_OFFSET_TREND.rawValue) + slot * MemoryLayout<granite_trend_sample>.stride)
+        }
+        #expect(try written.page.trend().map(\.residentBytes) == [1000, 2000, 3000])
+    }
+
+    @Test func theLastAnsweredRequestsComeInOrderAlsoWhenTheRingHasTurned() throws {
+        let written = try WrittenPage()
+        let capacity = UInt32(GRANITE_MAX_ENDED)
+        for number in UInt32(0)..<(capacity + 2) {
+            var ended = granite_ended_request()
+            ended.sequence = number * 2 + 2
+            ended.status = 200 + number
+            withUnsafeMutableBytes(of: &ended.target) { $0.copyBytes(from: [UInt8](repeating: 0x61, count: 80)) }
+            written.write(
+                ended,
+                at: Int(GRANITE_OFFSET_ENDED.rawValue)
+                    + Int(number % capacity) * MemoryLayout<granite_ended_request>.stride)
+        }
+        written.write(capacity + 2, at: Int(GRANITE_OFFSET_ENDED_COUNT.rawValue))
+        let requests = try written.page.endedRequests()
+        #expect(requests.map(\.status) == (2..<(capacity + 2)).map { 200 + $0 })
+        #expect(requests.first?.target == String(repeating: "a", count: 80))
+        // The last one was being written when the worker died.
+        written.write(
+            (capacity + 1) * 2 + 1,
+            at: Int(GRANITE_OFFSET_ENDED.rawValue) + MemoryLayout<granite_ended_request>.stride)
+        #expect(try written.page.endedRequests().count == Int(capacity) - 1)
     }
 
     @Test func aNewPageCannotBeCut() throws {

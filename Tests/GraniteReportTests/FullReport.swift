@@ -32,6 +32,14 @@ enum FullReport {
         request.ageMilliseconds = 2.1
         report.request = request
         report.requests = [request]
+        var ended = EndedRequest()
+        ended.id = "7f3c99"
+        ended.method = "GET"
+        ended.target = "/"
+        ended.status = 200
+        ended.durationMilliseconds = 1.2
+        ended.agoSeconds = 0.3
+        report.recentRequests = [ended]
         var site = DropSite()
         site.subject = "Connection"
         site.message = "released on another thread"
@@ -87,7 +95,32 @@ enum FullReport {
         process.resources = ResourceUsage(userSeconds: 1.5, systemSeconds: 0.5, maxRSSBytes: 64_000_000)
         process.cgroup = "/system.slice/granite.service"
         process.rssBytes = 60_000_000
+        process.memory = memory()
+        process.killedBecause = "it was not ready after 60 s (--startup-timeout)"
         return process
+    }
+
+    private static func memory() -> MemoryInfo {
+        var memory = MemoryInfo()
+        memory.trend = [MemorySample(ageSeconds: 4, rssBytes: 48_000_000, requestsServed: 7, pythonObjects: 30_000)]
+        var cgroup = CgroupMemory()
+        cgroup.path = "/granite"
+        cgroup.version = 2
+        cgroup.limitBytes = 256_000_000
+        cgroup.peakBytes = 256_000_000
+        cgroup.currentBytes = 1_000_000
+        cgroup.limitHits = 12
+        cgroup.oomKills = 1
+        memory.cgroup = cgroup
+        var kill = OOMKillRecord()
+        kill.pid = 4711
+        kill.text = "Memory cgroup out of memory: Killed process 4711 (granite)"
+        kill.wholeSystem = false
+        kill.anonymousBytes = 240_000_000
+        memory.oomKill = kill
+        memory.kernelLogRead = true
+        memory.systemOOMKills = 1
+        return memory
     }
 
     private static func thread() -> ThreadReport {

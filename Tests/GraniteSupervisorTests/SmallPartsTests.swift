@@ -35,27 +35,6 @@ struct LogTailTests {
     }
 }
 
-struct OOMCounterTests {
-    @Test func bothCgroupVersionsAreRead() {
-        #expect(OOMCounter.count(in: "low 0\nhigh 0\nmax 12\noom 3\noom_kill 2\noom_group_kill 0\n") == 2)
-        #expect(OOMCounter.count(in: "oom_kill_disable 0\nunder_oom 0\noom_kill 5\n") == 5)
-        #expect(OOMCounter.count(in: "") == nil)
-        #expect(OOMCounter.count(in: "oom_kill many\n") == nil)
-    }
-
-    @Test func theOwnCgroupIsAskedBeforeTheRoot() {
-        #expect(
-            OOMCounter.locate(cgroup: "0::/system.slice/granite.service\n")
-                == ["/sys/fs/cgroup/system.slice/granite.service/memory.events", "/sys/fs/cgroup/memory.events"])
-        #expect(
-            OOMCounter.locate(cgroup: "9:name=systemd:/\n4:memory:/docker/ab\n0::/\nnonsense")
-                == [
-                    "/sys/fs/cgroup/memory/docker/ab/memory.oom_control", "/sys/fs/cgroup/memory/memory.oom_control",
-                    "/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory.events",
-                ])
-    }
-}
-
 struct UsableCoresTests {
     @Test func aQuotaIsRoundedUp() {
         #expect(UsableCores.quota(max: "150000 100000\n") == 2)

@@ -97,6 +97,31 @@ def crash_kill():
     threading.Event().wait()
 
 
+@app.get("/crash/signal")
+def crash_signal():
+    """A signal that the app sends to its own process: ?name=SIGTERM is an orderly stop, others are not."""
+    os.kill(os.getpid(), signal.Signals[request.args.get("name", "SIGUSR2")])
+    threading.Event().wait(0.5)
+    return "survived\n"
+
+
+@app.get("/crash/oom")
+def crash_oom():
+    """A request that hoards memory until the kernel's OOM killer ends the worker, or ?megabytes=512 are reached."""
+    hoard = []
+    for _ in range(int(request.args.get("megabytes", 512)) // 8):
+        hoard.append(b"x" * (8 << 20))  # written to, so that it takes memory and not only addresses
+        threading.Event().wait(0.1)
+    return f"survived {len(hoard) * 8} MB\n"
+
+
+# --- no death: what other servers end a worker for ------------------------------------------------------------
+
+@app.get("/crash/sys-exit")
+def crash_sys_exit():
+    sys.exit(3)
+
+
 # --- no crash: an object that is dropped on the wrong thread -------------------------------------------------
 
 class Connection:

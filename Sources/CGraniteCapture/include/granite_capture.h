@@ -36,6 +36,9 @@ void granite_capture_refresh_modules(void);
 /// Takes the number of the next breadcrumb, from 0. An atomic add. Async-signal-safe. Call after installation.
 uint32_t granite_capture_next_breadcrumb(void);
 
+/// Takes the number of the next answered request, from 0. An atomic add. Async-signal-safe. Call after installation.
+uint32_t granite_capture_next_ended_request(void);
+
 /// Where CPython keeps its state; lets the collector read Python frames. Call when the interpreter is initialized.
 void granite_capture_set_python(uint64_t runtime_address, uint32_t version_hex);
 

@@ -21,6 +21,8 @@
 #define GRANITE_MAX_SEGMENTS 2048
 /// Samples of the worker's memory that the page keeps.
 #define GRANITE_MAX_TREND 64
+/// Requests that were answered last.
+#define GRANITE_MAX_ENDED 32
 /// Room for the registers of one thread in DWARF order: 17 on x86_64, 33 on aarch64.
 #define GRANITE_MAX_REGISTERS 34
 
@@ -121,6 +123,17 @@ struct granite_breadcrumb {
     char message[216];
 };
 
+/// A request that was answered. `sequence` is odd while it is written. Written by whichever application thread answered it.
+struct granite_ended_request {
+    uint32_t sequence;
+    uint32_t status;  ///< of the response, 0 = it was cut before it had one
+    uint64_t started_ns;  ///< CLOCK_MONOTONIC
+    uint64_t duration_ns;
+    char id[16];      ///< all three: truncated, NUL-terminated unless full
+    char method[8];
+    char target[80];
+};
+
 /// How the worker used memory at one moment. Written by the event loop alone.
 struct granite_trend_sample {
     uint64_t time_ns;  ///< CLOCK_MONOTONIC; stored last, with release order; 0 = being written
@@ -199,9 +212,10 @@ struct granite_crash_page {
     struct granite_thread threads[GRANITE_MAX_THREADS];
     struct granite_segment segments[GRANITE_MAX_SEGMENTS];
     // Written by the worker.
-    uint32_t trend_count;  ///< samples ever written; the ring holds the last GRANITE_MAX_TREND
-    uint32_t reserved2;
-    struct granite_trend_sample trend[GRANITE_MAX_TREND];
+    uint32_t trend_count;  ///< samples ever written
+    uint32_t ended_count;  ///< requests ever answered; the ring holds the last GRANITE_MAX_ENDED
+    struct granite_trend_sample trend[GRANITE_MAX_TREND];  ///< in no order; the gaps between them grow with their age
+    struct granite_ended_request ended[GRANITE_MAX_ENDED];
 };
 
 _Static_assert(sizeof(struct granite_thread) == 312, "thread layout");
@@ -209,6 +223,7 @@ _Static_assert(sizeof(struct granite_segment) == 24, "segment layout");
 _Static_assert(sizeof(struct granite_request) == 512, "request layout");
 _Static_assert(sizeof(struct granite_breadcrumb) == 256, "breadcrumb layout");
 _Static_assert(sizeof(struct granite_trend_sample) == 32, "trend layout");
+_Static_assert(sizeof(struct granite_ended_request) == 128, "ended request layout");
 _Static_assert(offsetof(struct granite_crash_page, requests) == 128, "page layout");
 _Static_assert(sizeof(struct granite_crash_page) <= GRANITE_SNAPSHOT_OFFSET, "the fixed part fits below the snapshot");
 
@@ -220,6 +235,8 @@ enum granite_page_offset {
     GRANITE_OFFSET_THREADS = offsetof(struct granite_crash_page, threads),
     GRANITE_OFFSET_SEGMENTS = offsetof(struct granite_crash_page, segments),
     GRANITE_OFFSET_TREND = offsetof(struct granite_crash_page, trend),
+    GRANITE_OFFSET_ENDED_COUNT = offsetof(struct granite_crash_page, ended_count),
+    GRANITE_OFFSET_ENDED = offsetof(struct granite_crash_page, ended),
     GRANITE_PAGE_HEADER_SIZE = sizeof(struct granite_crash_page),
 };
 

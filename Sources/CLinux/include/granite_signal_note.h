@@ -7,4 +7,7 @@
 /// The descriptor must stay open. Any thread. Returns 0 or an errno value: EINVAL for a signal over 64.
 int granite_signal_note(int signal, int eventfd);
 
+/// The pid of the process that sent a noted signal last; 0 if there was none, or if it is not visible from here. Any thread.
+int granite_signal_sender(int signal);
+
 #endif

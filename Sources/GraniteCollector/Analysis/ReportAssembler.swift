@@ -25,7 +25,11 @@ struct ReportAssembler {
         report.signal = capture.flatMap(Self.signal) ?? Self.signal(ending.exited)
         report.process = processInfo(ending)
         report.worker = workerInfo(ending)
-        let requests = page.requests.map { request(of: $0, at: capture?.enteredNanoseconds) }
+        let end = capture?.enteredNanoseconds ?? ending.exited?.noticedNanoseconds
+        let requests = page.requests.map { request(of: $0, at: end) }
+        report.process?.memory = memory(ending, end: end)
+        let recent = page.endedRequests.map { Self.ended($0, end: end) }
+        report.recentRequests = recent.isEmpty ? nil : recent
         report.requests = requests.isEmpty ? nil : requests
         if let capture {
             report.request = requests.first { $0.tid == Int(capture.crashedThread) }
@@ -59,7 +63,7 @@ struct ReportAssembler {
         }
         guard let exited = ending.exited else { return .exit }
         let status = ExitStatus(waitStatus: exited.waitStatus)
-        if status.number == Int(SIGKILL), exited.oomKills ?? 0 > 0 { return .oomKill }
+        if OutOfMemoryRule.isOOMKill(status, exited) { return .oomKill }
         if exited.duringStartup { return .startup }
         return status.number != nil ? .signal : .exit
     }
@@ -112,8 +116,25 @@ struct ReportAssembler {
         info.kernel = Self.kernel()
         info.exit = ending.exited.map { ExitStatus(waitStatus: $0.waitStatus) }
         info.resources = ending.exited?.resources
+        info.killedBecause = ending.exited?.killedBecause
         if let rss = status?.residentBytes, rss > 0 { info.rssBytes = rss }
         return info
+    }
+
+    /// The trend of the page, and what the supervisor learned from the kernel.
+    private func memory(_ ending: Ending, end: UInt64?) -> MemoryInfo? {
+        var memory = ending.exited?.memory ?? MemoryInfo()
+        let newest = end ?? evidence.page.trend.last?.timeNanoseconds
+        let trend = evidence.page.trend.compactMap { sample -> MemorySample? in
+            // The page may say anything: what lies after the end is no sample of this life.
+            guard let newest, sample.timeNanoseconds <= newest else { return nil }
+            return MemorySample(
+                ageSeconds: Double((newest - sample.timeNanoseconds) / 1_000_000) / 1000,
+                rssBytes: sample.residentBytes, requestsServed: sample.requestsServed,
+                pythonObjects: sample.pythonObjects == 0 ? nil : sample.pythonObjects)
+        }
+        memory.trend = trend.isEmpty ? nil : trend
+        return memory == MemoryInfo() ? nil : memory
     }
 
     private func uptime(_ ending: Ending) -> Double? {
@@ -150,6 +171,18 @@ struct ReportAssembler {
         if let capture, capture >= request.startedNanoseconds, request.startedNanoseconds > 0 {
             info.ageMilliseconds = Double((capture - request.startedNanoseconds) / 1000) / 1000
         }
+        return info
+    }
+
+    private static func ended(_ request: CrashPage.EndedRequest, end: UInt64?) -> EndedRequest {
+        var info = EndedRequest()
+        info.id = request.id
+        info.method = request.method
+        info.target = request.target
+        info.status = request.status == 0 ? nil : Int(request.status)
+        info.durationMilliseconds = Double(request.durationNanoseconds / 1000) / 1000
+        let answered = request.startedNanoseconds &+ request.durationNanoseconds
+        if let end, end >= answered { info.agoSeconds = Double((end - answered) / 1_000_000) / 1000 }
         return info
     }
 
@@ -194,6 +227,10 @@ struct ReportAssembler {
         facts.signal = report.signal
         facts.exit = report.process?.exit
         facts.oomKills = ending.exited?.oomKills
+        facts.memory = report.process?.memory
+        facts.maxRSSBytes = report.process?.resources?.maxRSSBytes ?? 0
+        facts.killedBecause = ending.exited?.killedBecause
+        if capture == nil { facts.requestsInFlight = report.requests?.count ?? 0 }
         facts.duringStartup = ending.exited?.duringStartup ?? false
         facts.level = level
         facts.rssBytes = report.process?.rssBytes ?? 0

@@ -20,6 +20,14 @@ package struct CrashFacts: Sendable {
     package var map = MemoryMap()
     package var exit: ExitStatus?
     package var oomKills: Int?
+    /// What is known of the worker's memory: the trend, the cgroup, the kernel's log.
+    package var memory: MemoryInfo?
+    /// The most resident memory that the worker ever had; 0 if that is not known.
+    package var maxRSSBytes: UInt64 = 0
+    /// Why its own supervisor killed it, a clause.
+    package var killedBecause: String?
+    /// How many requests were being served when it died without a capture.
+    package var requestsInFlight = 0
     package var duringStartup = false
     package var level = "full"
     package var rssBytes: UInt64 = 0
@@ -69,7 +77,8 @@ package enum Diagnostician {
     }
 
     static let rules: [@Sendable (CrashFacts) -> Verdict?] = [
-        DropSiteRule.verdict, OutOfMemoryRule.verdict, StartupRule.verdict, ExitRule.verdict, SentSignalRule.verdict,
+        DropSiteRule.verdict, SupervisorKillRule.verdict, OutOfMemoryRule.verdict, StartupRule.verdict,
+        ExitRule.verdict, SentSignalRule.verdict,
         AbortRule.verdict, TrapRule.verdict, StackOverflowRule.verdict, JumpRule.verdict, MemoryFaultRule.verdict,
         OtherSignalRule.verdict,
     ]

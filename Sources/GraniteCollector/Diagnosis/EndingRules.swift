@@ -2,17 +2,75 @@
 // state what the kernel reported, and do not guess beyond it. Pure.
 
 import Glibc
+import GraniteCrashChannel
 import GraniteReport
 
+/// The supervisor itself sent the SIGKILL, and says why.
+enum SupervisorKillRule {
+    static func verdict(_ facts: CrashFacts) -> Verdict? {
+        guard let because = facts.killedBecause, facts.kind != .startup else { return nil }
+        return Verdict(
+            .killedBySupervisor, .certain,
+            ["the supervisor sent the SIGKILL that ended it"],
+            Wording.sentence("The supervisor killed the worker: \(because)" + EndingWords.serving(facts)))
+    }
+}
+
 enum OutOfMemoryRule {
+    /// SIGKILL, and the kernel says so: its log names the process, or its counter moved and the log cannot be read. A log that names other
+    /// victims alone speaks against it.
+    static func isOOMKill(_ status: ExitStatus, _ exited: SupervisorMessage.Exited) -> Bool {
+        guard status.number == Int(SIGKILL), exited.killedBecause == nil else { return false }
+        if exited.memory?.oomKill != nil { return true }
+        return exited.oomKills ?? 0 > 0 && exited.memory?.kernelLogRead != true
+    }
+
     static func verdict(_ facts: CrashFacts) -> Verdict? {
         guard facts.kind == .oomKill else { return nil }
+        let record = facts.memory?.oomKill
+        var evidence = record?.text.map { ["the kernel's log: \($0)"] } ?? []
         let kills = facts.oomKills ?? 0
-        let rss =
-            facts.rssBytes > 0 ? " Its resident memory was \(Wording.size(facts.rssBytes)) when last sampled." : ""
+        if kills > 0 {
+            evidence.append("the cgroup's oom_kill counter rose by \(kills) while the worker died of SIGKILL")
+        }
+        if record == nil { evidence.append("the kernel's log, which would name the victim, cannot be read here") }
         return Verdict(
-            .outOfMemory, .certain, ["the cgroup's oom_kill counter rose by \(kills) while the worker died of SIGKILL"],
-            "The kernel killed the worker because its cgroup was out of memory." + rss)
+            .outOfMemory, record == nil ? .likely : .certain, evidence,
+            Wording.sentence(cause(facts, record) + growth(facts) + EndingWords.serving(facts)))
+    }
+
+    private static func cause(_ facts: CrashFacts, _ record: OOMKillRecord?) -> String {
+        let limit = facts.memory?.cgroup?.limitBytes.map { " of \(Quantity.memory($0))" } ?? ""
+        switch record?.wholeSystem {
+        case true?: return "The kernel killed the worker because the machine was out of memory"
+        case false?: return "The kernel killed the worker because its cgroup was at its memory limit\(limit)"
+        case nil:
+            return limit.isEmpty
+                ? "The kernel's OOM killer killed the worker"
+                : "The kernel's OOM killer killed the worker, whose cgroup has a memory limit\(limit)"
+        }
+    }
+
+    private static func growth(_ facts: CrashFacts) -> String {
+        guard let memory = facts.memory else { return "" }
+        let last = memory.lastBytes(peak: facts.maxRSSBytes)
+        guard last > 0 else { return "" }
+        guard let growth = memory.growth(to: last), let span = Quantity.duration(seconds: growth.seconds) else {
+            return "; it had \(Quantity.memory(last))"
+        }
+        return "; it had grown from \(Quantity.memory(growth.from)) to \(Quantity.memory(last)) in \(span)"
+    }
+}
+
+/// What any death that left no stack is told with.
+enum EndingWords {
+    /// ` while it served a request`.
+    static func serving(_ facts: CrashFacts) -> String {
+        switch facts.requestsInFlight {
+        case 0: ""
+        case 1: " while it served a request"
+        default: " while it served \(facts.requestsInFlight) requests"
+        }
     }
 }
 
@@ -21,9 +79,15 @@ enum StartupRule {
         guard facts.kind == .startup else { return nil }
         let how = ExitRule.ending(facts.exit)
         let error = lastError(facts.logTail)
+        let last = error.map { ["the last error on stderr: \($0)"] } ?? []
+        if let because = facts.killedBecause {
+            return Verdict(
+                .startupFailure, .certain,
+                ["the worker had not become ready", "the supervisor sent the SIGKILL that ended it"] + last,
+                Wording.sentence("The supervisor killed the worker: \(because)"))
+        }
         return Verdict(
-            .startupFailure, .certain,
-            ["the worker had not become ready", how] + (error.map { ["the last error on stderr: \($0)"] } ?? []),
+            .startupFailure, .certain, ["the worker had not become ready", how] + last,
             Wording.sentence("The worker \(how) before it was ready" + (error.map { ": \($0)" } ?? "")))
     }
 
@@ -48,7 +112,7 @@ enum ExitRule {
         guard exit.code == nil else {
             return Verdict(
                 .exitCode, .certain, ["waitpid: \(ending(exit))"] + last,
-                "The worker \(ending(exit)) without being asked to stop.")
+                "The worker \(ending(exit)) without being asked to stop\(EndingWords.serving(facts)).")
         }
         return nil
     }
@@ -84,11 +148,7 @@ enum SentSignalRule {
         let number = Int32(truncatingIfNeeded: facts.exit?.number ?? facts.signalNumber)
         var evidence = ["waitpid: died of \(name)"]
         switch number {
-        case SIGKILL:
-            if facts.oomKills == 0 { evidence.append("the cgroup's oom_kill counter did not move") }
-            return Verdict(
-                .killedByProcess, facts.oomKills == 0 ? .likely : .possible, evidence,
-                "The worker was killed with SIGKILL; the kernel does not tell by whom.")
+        case SIGKILL: return killed(facts, evidence)
         case SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS:
             let why =
                 facts.level == "off" ? "nothing was captured, because the level is off" : "its handler did not run"
@@ -101,8 +161,45 @@ enum SentSignalRule {
         default:
             return Verdict(
                 .killedByProcess, .likely, evidence,
-                "The worker was ended by \(name), which its supervisor had not sent.")
+                "The worker was ended by \(name), which its supervisor had not sent\(EndingWords.serving(facts)).")
         }
+    }
+
+    /// SIGKILL that the OOM killer is not known to have sent. Who did is known to nobody: it cannot be caught, and waitpid(2) has no sender.
+    private static func killed(_ facts: CrashFacts, _ evidence: [String]) -> Verdict {
+        var evidence = evidence
+        let (own, system) = (facts.oomKills, facts.memory?.systemOOMKills)
+        let isLogRead = facts.memory?.kernelLogRead == true
+        if let own {
+            evidence.append(
+                own == 0 ? "the cgroup's oom_kill counter did not move" : "the cgroup's oom_kill counter rose by \(own)"
+            )
+        }
+        if let system {
+            evidence.append(
+                system == 0
+                    ? "no process of the whole machine was OOM-killed (/proc/vmstat)"
+                    : "the whole machine's oom_kill counter rose by \(system)")
+        }
+        if isLogRead { evidence.append("the kernel's log does not name this process") }
+        let serving = EndingWords.serving(facts)
+        // The counters move before the victim dies: one that stood still rules the OOM killer out.
+        if system == 0 || isLogRead || own == 0 {
+            return Verdict(
+                .killedByProcess, system == 0 || isLogRead ? .certain : .likely, evidence,
+                "The worker was killed with SIGKILL\(serving) by some process, not by the OOM killer; the kernel does not tell by whom."
+            )
+        }
+        if system ?? 0 > 0 {
+            return Verdict(
+                .outOfMemory, .possible, evidence,
+                "The worker was killed with SIGKILL\(serving), and the OOM killer struck on this machine meanwhile; whether it was this worker cannot be read here."
+            )
+        }
+        return Verdict(
+            .killedByProcess, .possible, evidence + ["no counter of OOM kills can be read here"],
+            "The worker was killed with SIGKILL\(serving), by some process or by the OOM killer; nothing that can be read here tells which."
+        )
     }
 }
 

@@ -12,7 +12,11 @@ package struct CapturedPage: Sendable {
     /// The crashed thread first.
     package var threads: [RawThread] = []
     package var requests: [CrashPage.Request] = []
+    /// The last answered ones, oldest first.
+    package var endedRequests: [CrashPage.EndedRequest] = []
     package var breadcrumbs: [CrashPage.Breadcrumb] = []
+    /// Oldest first.
+    package var trend: [CrashPage.TrendSample] = []
     package var map = MemoryMap()
     package var snapshot: CrashSnapshot?
     /// What could not be read, a sentence each.
@@ -25,7 +29,9 @@ package struct CapturedPage: Sendable {
     package init(_ page: CrashPage, withCapture: Bool) {
         status = attempt { () throws(CrashPageError) in try page.status() }
         requests = attempt { () throws(CrashPageError) in try page.requests() } ?? []
+        endedRequests = attempt { () throws(CrashPageError) in try page.endedRequests() } ?? []
         breadcrumbs = attempt { () throws(CrashPageError) in try page.breadcrumbs() } ?? []
+        trend = attempt { () throws(CrashPageError) in try page.trend() } ?? []
         guard withCapture, let capture = attempt({ () throws(CrashPageError) in try page.capture() }),
             capture.stage > .idle, capture.kind != .none
         else {

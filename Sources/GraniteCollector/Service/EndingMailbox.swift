@@ -8,6 +8,12 @@ import Synchronization
 struct Ending: Sendable, Equatable {
     var exited: SupervisorMessage.Exited?
     var respawned: SupervisorMessage.Respawned?
+
+    /// Nothing more is to be expected soon: a replacement was started, or none is.
+    var isComplete: Bool {
+        guard let exited else { return false }
+        return respawned != nil || exited.expected || exited.isReplacedNow == false
+    }
 }
 
 /// One per watched worker. The control loop posts, the jobs wait.
@@ -66,7 +72,7 @@ final class EndingMailbox: @unchecked Sendable {
     func wait(until deadline: UInt64) -> Ending {
         var limit = timespec(tv_sec: Int(clamping: deadline / 1_000_000_000), tv_nsec: Int(deadline % 1_000_000_000))
         return locked {
-            while !isClosed, ending.exited == nil || (ending.respawned == nil && ending.exited?.expected != true) {
+            while !isClosed, !ending.isComplete {
                 if pthread_cond_timedwait(changed, mutex, &limit) != 0 { break }
             }
             return ending

@@ -89,6 +89,16 @@ extension ServerEvent.WorkerExited {
         fields += field("crash_id", crashID)
         fields += field("message", message)
         if let oomKills { fields.append(.init("oom_kills", .integer(oomKills))) }
+        if wasOOMKilled { fields.append(.init("oom_killed", .boolean(true))) }
+        fields += field("killed_because", killedBecause)
+        if maxRSSBytes > 0 { fields.append(.init("max_rss_bytes", .integer(Int(clamping: maxRSSBytes)))) }
+        if let memoryLimitBytes {
+            fields.append(.init("memory_limit_bytes", .integer(Int(clamping: memoryLimitBytes))))
+        }
+        if !requestsInFlight.isEmpty {
+            fields.append(.init("in_flight", .integer(requestsInFlight.count)))
+            fields.append(.init("requests_in_flight", .array(requestsInFlight.prefix(3).map { .object($0.fields) })))
+        }
         return fields
     }
 }
@@ -114,6 +124,17 @@ extension ServerEvent.WorkerRespawned {
     }
 }
 
+extension RequestInfo {
+    fileprivate var fields: [FieldValue.Field] {
+        var fields =
+            GraniteSupervisor.field("id", id) + GraniteSupervisor.field("method", method)
+            + GraniteSupervisor.field("target", target)
+        if let tid { fields.append(.init("tid", .integer(tid))) }
+        if let ageMilliseconds { fields.append(.init("age_ms", .number(ageMilliseconds))) }
+        return fields
+    }
+}
+
 extension CrashSummary {
     fileprivate var fields: [FieldValue.Field] {
         var fields: [FieldValue.Field] = [
@@ -122,11 +143,9 @@ extension CrashSummary {
         fields += field("category", category)
         fields += field("confidence", confidence)
         if let request {
-            var parts = field("id", request.id) + field("method", request.method) + field("target", request.target)
-            if let tid = request.tid { parts.append(.init("tid", .integer(tid))) }
-            if let age = request.ageMilliseconds { parts.append(.init("age_ms", .number(age))) }
-            fields.append(.init("request", .object(parts)))
+            fields.append(.init("request", .object(request.fields)))
         }
+        fields += field("memory", memory)
         fields.append(.init("top", .array(top.map { .string($0) })))
         fields += field("fingerprint", fingerprint)
         fields.append(.init("complete", .boolean(complete)))

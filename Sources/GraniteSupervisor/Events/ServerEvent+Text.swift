@@ -69,8 +69,19 @@ extension ServerEvent.WorkerExited {
             text += expected ? " stopped" : " \(exit.phrase)"
             text +=
                 " after \(duration(seconds: uptimeSeconds)), \(Quantity.count(Int(clamping: requests), "request"))"
+            if expected, let message { text += ": \(message.firstLine)" }
         }
-        if let oomKills, oomKills > 0, !expected { text += " · the kernel's OOM killer struck in this cgroup" }
+        if let request = requestsInFlight.first, !expected {
+            let more = requestsInFlight.count > 1 ? " and \(requestsInFlight.count - 1) more" : ""
+            text += ", serving \([request.method, request.target].compactMap { $0 }.joined(separator: " "))\(more)"
+        }
+        if let killedBecause {
+            text += " · killed by its supervisor: \(killedBecause)"
+        } else if wasOOMKilled {
+            text += " · killed by the kernel, which was out of memory"
+        } else if let oomKills, oomKills > 0, exit.number == 9, !expected {
+            text += " · the kernel's OOM killer struck in this cgroup"
+        }
         if let crashID { text += " · crash \(crashID)" }
         return text
     }
@@ -98,6 +109,7 @@ extension CrashSummary {
                 "serving \([request.method, request.target].compactMap { $0 }.joined(separator: " "))\(request.id.map { " (request \($0))" } ?? "")"
             )
         }
+        if let memory { lines.append("memory \(memory)") }
         lines += top.map { "  \($0)" }
         lines.append("granite-crash show \(id)\(complete ? "" : " (incomplete)")")
         return lines

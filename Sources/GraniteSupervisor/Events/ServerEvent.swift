@@ -83,14 +83,26 @@ package enum ServerEvent: StructuredEvent, Equatable {
         package var expected: Bool
         /// It never became ready.
         package var duringStartup: Bool
-        /// Why it could not start, if it said so.
+        /// Why it could not start, if it said so; of an orderly stop, who asked for it if the supervisor did not.
         package var message: String?
         /// The cgroup's `oom_kill` counter moved by so much meanwhile; nil if it cannot be read.
         package var oomKills: Int?
+        /// The kernel's log says that its OOM killer killed this process.
+        package var wasOOMKilled: Bool
+        /// Why the supervisor killed it, a clause; nil if it did not.
+        package var killedBecause: String?
+        /// What it was serving, by its page.
+        package var requestsInFlight: [RequestInfo]
+        /// The most resident memory it ever had; 0 if not known.
+        package var maxRSSBytes: UInt64
+        /// What its cgroup allows; nil without a limit.
+        package var memoryLimitBytes: UInt64?
 
         package init(
             worker: WorkerIdentity, exit: ExitStatus, uptimeSeconds: Double, requests: UInt64, crashID: String? = nil,
-            expected: Bool, duringStartup: Bool = false, message: String? = nil, oomKills: Int? = nil
+            expected: Bool, duringStartup: Bool = false, message: String? = nil, oomKills: Int? = nil,
+            wasOOMKilled: Bool = false, killedBecause: String? = nil, requestsInFlight: [RequestInfo] = [],
+            maxRSSBytes: UInt64 = 0, memoryLimitBytes: UInt64? = nil
         ) {
             self.worker = worker
             self.exit = exit
@@ -101,6 +113,11 @@ package enum ServerEvent: StructuredEvent, Equatable {
             self.duringStartup = duringStartup
             self.message = message
             self.oomKills = oomKills
+            self.wasOOMKilled = wasOOMKilled
+            self.killedBecause = killedBecause
+            self.requestsInFlight = requestsInFlight
+            self.maxRSSBytes = maxRSSBytes
+            self.memoryLimitBytes = memoryLimitBytes
         }
     }
 
@@ -199,7 +216,7 @@ package enum ServerEvent: StructuredEvent, Equatable {
             .collectorStarted, .collectorOutput:
             .info
         case .serverStopped(let exitCode, _, _): exitCode == 0 ? .info : .error
-        case .workerExited(let exited): exited.expected ? .info : .error
+        case .workerExited(let exited): exited.expected ? (exited.message == nil ? .info : .warning) : .error
         case .workerRespawned, .workerCrashLoop, .collectorUnavailable, .crashReported: .warning
         case .collectorExited(_, let exit, let retry): retry == nil && exit.code == 0 ? .info : .warning
         case .serverReloadFailed, .workerSpawnFailed, .crashReportFailed: .error

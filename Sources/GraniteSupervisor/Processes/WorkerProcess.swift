@@ -18,9 +18,13 @@ final class WorkerProcess {
     let status: Descriptor
     var output: OutputRelay
     var expectation = ExitExpectation()
+    /// The memory cgroup it is in; nil if none can be read.
+    var cgroup: MemoryCgroup?
     var becameReady = false
     /// What it said about why it cannot start.
     var failure: StartupFailure?
+    /// The same in its own words: a sentence, then the traceback, which it then does not write on stderr.
+    var complaint: String?
     var tokens: (death: Poller.Token?, status: Poller.Token?, output: Poller.Token?) = (nil, nil, nil)
 
     var identity: WorkerIdentity { WorkerIdentity(slot: id.slot, pid: child.pid, generation: id.generation) }
@@ -28,6 +32,23 @@ final class WorkerProcess {
     var requests: UInt64 {
         guard let page = try? CrashPage(descriptor: page.number) else { return 0 }
         return (try? page.status())?.requestsServed ?? 0
+    }
+    /// What it said last, on stderr and of its own failure to start; for its report.
+    var lastLines: [String] {
+        var tail = output.tail
+        for line in complaint?.split(separator: "\n") ?? [] { tail.append(String(line)) }
+        return tail.lines
+    }
+    /// The requests that it is serving, as its page says; what looks like a secret is left out.
+    var requestsInFlight: [RequestInfo] {
+        let requests = (try? CrashPage(descriptor: page.number)).flatMap { try? $0.requests() } ?? []
+        return requests.map { request in
+            var info = RequestInfo()
+            info.id = request.id
+            info.method = request.method
+            info.target = Redaction.target(request.target)
+            return info
+        }
     }
 
     /// Makes page and sockets and spawns the worker.
