@@ -117,7 +117,8 @@ final class FakeSupervisor {
 
     /// Starts a probe without telling the collector.
     func spawnWorker(
-        _ name: String, arguments: [String] = [], level: String = "full", serveDeadlineMilliseconds: Int = 20_000
+        _ name: String, arguments: [String] = [], level: String = "full", serveDeadlineMilliseconds: Int = 20_000,
+        errors: Int32 = 2
     ) throws -> Worker {
         var worker = Worker()
         let number: UInt32 = level == "full" ? 2 : level == "short" ? 1 : 0
@@ -129,7 +130,7 @@ final class FakeSupervisor {
             [
                 name, "--level", level, "--page-fd", "10", "--memory-socket", "11", "--serve-deadline-ms",
                 "\(serveDeadlineMilliseconds)", "--park-deadline-ms", "20000",
-            ] + arguments, descriptors: [worker.page: 10, its: 11])
+            ] + arguments, descriptors: [worker.page: 10, its: 11, errors: 2])
         close(its)
         return worker
     }
@@ -155,11 +156,13 @@ final class FakeSupervisor {
     /// Waits for the worker's end and tells the collector, and that it was replaced.
     @discardableResult
     func reap(
-        _ worker: Worker, logTail: [String] = [], oomKills: Int? = 0, duringStartup: Bool = false,
+        _ worker: Worker, logTail: [String] = [], logFile: URL? = nil, oomKills: Int? = 0, duringStartup: Bool = false,
         expected: Bool = false
     ) throws -> Int32 {
         var status: Int32 = 0
         waitpid(worker.pid, &status, 0)
+        let written = try logFile.map { String(decoding: try Data(contentsOf: $0), as: UTF8.self) } ?? ""
+        let logTail = logTail + written.split(separator: "\n").suffix(50).map(String.init)
         try send(
             .exited(
                 .init(

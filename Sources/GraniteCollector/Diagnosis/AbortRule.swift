@@ -103,12 +103,15 @@ enum TrapRule {
                 || symbol.contains("swift_abort")
         }
         let logged = facts.logTail.last { $0.contains("Fatal error:") }.map { Wording.trimmed($0) }
-        let place = innermost.first { frame in
+        let named = innermost.filter { frame in
             guard let symbol = frame.symbol else { return false }
-            return frame.inApp == true && !symbol.hasPrefix("Swift runtime failure")
-                || frame.inlined != true && !symbol.contains("Failure(")
-                    && !symbol.contains("_fatalErrorMessage")
+            return !symbol.hasPrefix("Swift runtime failure") && !symbol.contains("Failure(")
+                && !symbol.contains("_fatalErrorMessage")
         }
+        // The standard library's generics are compiled into the caller's module: only its own functions are where the mistake is.
+        let place =
+            named.first { $0.inApp == true && $0.symbol?.contains("specialized ") != true }
+            ?? named.first { $0.inApp == true } ?? named.first { $0.inlined != true }
         let location =
             place.map { frame in
                 let line = frame.file.map { " (\(SourcePath.name($0))\(frame.line.map { ":\($0)" } ?? ""))" } ?? ""
