@@ -60,26 +60,29 @@ struct MatrixEntry: Decodable, Sendable, CustomTestStringConvertible {
 /// Builds the loadable libraries of the matrix, each once.
 actor MatrixLibraries {
     static let shared = MatrixLibraries()
-    private var built: [String: URL] = [:]
+    private var builds: [String: Task<URL, any Error>] = [:]
     private var directory: TemporaryDirectory?
 
-    /// nil if the machine has no such compiler.
+    /// nil if the case has none, or the machine has no such compiler.
     func path(of entry: MatrixEntry) async throws -> URL? {
         guard let source = entry.library, let compiler = entry.needs.flatMap(Self.find) else { return nil }
         let flags = entry.flags ?? []
         let key = ([source] + flags).joined(separator: " ")
-        if let path = built[key] { return path }
+        if let build = builds[key] { return try await build.value }
         let folder = try directory ?? TemporaryDirectory()
         directory = folder
-        let output = folder.file("library\(built.count).so")
+        let output = folder.file("library\(builds.count).so")
+        let build = Task { try await Self.build(source, flags, compiler, output) }
+        builds[key] = build
+        return try await build.value
+    }
+
+    private static func build(_ source: String, _ flags: [String], _ compiler: URL, _ output: URL) async throws -> URL {
         let input = BuildProducts.checkout.appendingPathComponent("Tests/CrashLibraries/\(source)").path
-        let rust = source.hasSuffix(".rs")
-        let arguments =
-            (rust ? ["--crate-type", "cdylib", "--edition", "2021", "-g"] : ["-shared", "-fPIC", "-g"]) + flags
-            + ["-o", output.path, input]
-        let run = try await Command.run(compiler, arguments, limit: 120)
+        let kind =
+            source.hasSuffix(".rs") ? ["--crate-type", "cdylib", "--edition", "2021"] : ["-shared", "-fPIC"]
+        let run = try await Command.run(compiler, kind + ["-g"] + flags + ["-o", output.path, input], limit: 120)
         try #require(run.ending == .code(0), "\(run.errors)")
-        built[key] = output
         return output
     }
 

@@ -87,6 +87,7 @@ import Testing
         let status = try supervisor.reap(worker, logFile: log, expected: survives)
         if !survives { for _ in 0..<entry.reports { reports.append(try supervisor.receiveReport().report) } }
         _ = supervisor.stopCollector()
+        if let d = Foundation.ProcessInfo.processInfo.environment["MATRIX_DEV"] { try? FileManager.default.copyItem(atPath: supervisor.store.path(of: reports[0].id), toPath: "\(d)/\(entry.name).json") }
         return Outcome(status: status, reports: reports, stored: try supervisor.store.list().count)
     }
 }

@@ -209,6 +209,14 @@ final class FakeSupervisor {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
+        // As the supervisor does: the thread that runs this blocks most signals, SIGABRT among them.
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        var open = sigset_t()
+        sigemptyset(&open)
+        posix_spawnattr_setsigmask(&attributes, &open)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
         for (mine, its) in descriptors { posix_spawn_file_actions_adddup2(&actions, mine, its) }
         var variables = Foundation.ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("GRANITE_") }
         variables["SWIFT_BACKTRACE"] = "enable=no"
@@ -216,7 +224,7 @@ final class FakeSupervisor {
         var environment: [UnsafeMutablePointer<CChar>?] = variables.map { strdup("\($0.key)=\($0.value)") } + [nil]
         defer { (words + environment).forEach { free($0) } }
         var pid: pid_t = 0
-        let error = posix_spawn(&pid, path, &actions, nil, &words, &environment)
+        let error = posix_spawn(&pid, path, &actions, &attributes, &words, &environment)
         guard error == 0 else { throw POSIXError(POSIXErrorCode(rawValue: error) ?? .EINVAL) }
         return pid
     }
