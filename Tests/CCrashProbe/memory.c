@@ -123,21 +123,6 @@ KEPT int granite_probe_misaligned_vector(void) {
     return room[2];
 }
 
-KEPT int granite_probe_misaligned_checked(void) {
-    char room[16] = {0};
-    char *volatile odd = room + 1;
-    char *place = odd;
-    // The flag goes with the first instruction that is not checked; the pushes themselves are aligned.
-    __asm__ volatile(
-        "pushfq\n\torl $0x40000, (%%rsp)\n\tpopfq\n\t"
-        "movl (%0), %%eax\n\t"
-        "pushfq\n\tandl $~0x40000, (%%rsp)\n\tpopfq"
-        :
-        : "r"(place)
-        : "rax", "cc", "memory");
-    return room[2];
-}
-
 KEPT int granite_probe_return_to_garbage(void) {
     ((void *volatile *)__builtin_frame_address(0))[1] = (void *)0x4141414140ull;
     STAY;

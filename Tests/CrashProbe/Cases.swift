@@ -24,7 +24,6 @@ enum Cases {
         "execute-data": { _ in granite_probe_execute_data() },
         "write-constant": { _ in granite_probe_write_constant() },
         "misaligned-vector": { _ in granite_probe_misaligned_vector() },
-        "misaligned-checked": { _ in granite_probe_misaligned_checked() },
         "return-to-garbage": { _ in granite_probe_return_to_garbage() },
         "return-to-text": { _ in granite_probe_return_to_text() },
         "abort": { _ in granite_probe_abort() },

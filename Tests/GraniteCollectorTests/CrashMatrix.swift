@@ -27,6 +27,8 @@ struct MatrixEntry: Decodable, Sendable, CustomTestStringConvertible {
     /// A file of Tests/CrashLibraries that is built with `needs` and `flags`, and whose path is the case's argument.
     var library: String?
     var flags: [String]?
+    /// Functions of one turn of a runaway recursion; 1 if it is left out.
+    var cycle: Int?
     var testDescription: String { name }
 
     enum Status: Decodable, Sendable {
@@ -45,7 +47,7 @@ struct MatrixEntry: Decodable, Sendable, CustomTestStringConvertible {
 
     enum CodingKeys: String, CodingKey {
         case name = "case"
-        case status, kind, category, confidence, frames, reports, reason, evidence, needs, library, flags
+        case status, kind, category, confidence, frames, reports, reason, evidence, needs, library, flags, cycle
     }
 
     /// The matrix. Empty if it cannot be read: a test sees to that.

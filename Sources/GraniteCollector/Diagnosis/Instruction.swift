@@ -18,6 +18,11 @@ struct Instruction: Equatable, Sendable {
     var flow = Flow.next
     /// A call or jump through this register.
     var targetRegister: Int?
+    /// A division, by the operand in memory or this register.
+    var divides = false
+    var divisorRegister: Int?
+    /// Bytes of a division's operands.
+    var operandBytes = 8
     /// In AT&T syntax, for the common instructions; nil for the rest.
     var text: String?
 
@@ -71,7 +76,9 @@ extension Instruction.MemoryOperand {
         let isAlone = base == nil && index == nil && !isRelative
         if displacement != 0 || isAlone {
             let magnitude = String(displacement.magnitude, radix: 16)
-            text += displacement < 0 && !isAlone ? "-0x\(magnitude)" : "0x\(isAlone ? String(UInt64(bitPattern: displacement), radix: 16) : magnitude)"
+            text +=
+                displacement < 0 && !isAlone
+                ? "-0x\(magnitude)" : "0x\(isAlone ? String(UInt64(bitPattern: displacement), radix: 16) : magnitude)"
         }
         guard !isAlone else { return text }
         text += "("

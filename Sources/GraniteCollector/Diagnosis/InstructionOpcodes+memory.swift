@@ -17,7 +17,8 @@ extension X86Opcodes {
         let source = Instruction.MemoryOperand(base: 4, segment: decoder.segment, is32Bit: decoder.address32)
         let destination = Instruction.MemoryOperand(base: 5, is32Bit: decoder.address32)
         switch decoder.opcode {
-        case 0x00, 0x01, 0x08, 0x09, 0x10, 0x11, 0x18, 0x19, 0x20, 0x21, 0x28, 0x29, 0x30, 0x31: instruction.writes = true
+        case 0x00, 0x01, 0x08, 0x09, 0x10, 0x11, 0x18, 0x19, 0x20, 0x21, 0x28, 0x29, 0x30, 0x31:
+            instruction.writes = true
         case 0x02...0x3f: instruction.writes = false
         case 0x50...0x57, 0x68, 0x6a, 0x9c: instruction.implied = [pushed]
         case 0x58...0x5f, 0x9d, 0xc9: instruction.implied = [decoder.opcode == 0xc9 ? .init(base: 6) : onStack]
@@ -38,7 +39,11 @@ extension X86Opcodes {
             instruction.implied = [pushed]
             instruction.flow = .call
         case 0xe9, 0xeb: instruction.flow = .jump
-        case 0xf6, 0xf7: instruction.writes = [2, 3].contains(decoder.reg & 7)
+        case 0xf6, 0xf7:
+            instruction.writes = [2, 3].contains(decoder.reg & 7)
+            instruction.divides = decoder.reg & 7 >= 6
+            instruction.operandBytes = decoder.opcode == 0xf6 ? 1 : decoder.isWide ? 8 : decoder.operandSize16 ? 2 : 4
+            if instruction.divides, !decoder.isMemory { instruction.divisorRegister = X86Decoder.dwarf[decoder.rm] }
         case 0xfe: instruction.writes = true
         case 0xff: describeGroup5(decoder, pushed, &instruction)
         default: break
@@ -63,7 +68,9 @@ extension X86Opcodes {
             instruction.writes = false
         default: break
         }
-        if [2, 4].contains(decoder.reg & 7), !decoder.isMemory { instruction.targetRegister = X86Decoder.dwarf[decoder.rm] }
+        if [2, 4].contains(decoder.reg & 7), !decoder.isMemory {
+            instruction.targetRegister = X86Decoder.dwarf[decoder.rm]
+        }
     }
 
     private static func describeEscape(_ decoder: X86Decoder, _ instruction: inout Instruction) {
@@ -72,7 +79,8 @@ extension X86Opcodes {
         case 0x0d, 0x18...0x1f: instruction.reachesMemory = false
         case 0xa0, 0xa8: instruction.implied = [.init(base: X86Decoder.stack, displacement: -8)]
         case 0xa1, 0xa9: instruction.implied = [.init(base: X86Decoder.stack)]
-        case 0x11, 0x13, 0x17, 0x29, 0x2b, 0x7f, 0xd6, 0xe7, 0x90...0x9f, 0xab, 0xb0, 0xb1, 0xb3, 0xbb, 0xc0, 0xc1, 0xc3, 0xc7:
+        case 0x11, 0x13, 0x17, 0x29, 0x2b, 0x7f, 0xd6, 0xe7, 0x90...0x9f, 0xab, 0xb0, 0xb1, 0xb3, 0xbb, 0xc0, 0xc1,
+            0xc3, 0xc7:
             instruction.writes = true
         case 0x7e: instruction.writes = decoder.selector != 2
         default: instruction.writes = false

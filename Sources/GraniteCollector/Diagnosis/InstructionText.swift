@@ -60,14 +60,17 @@ enum X86Text {
             case 0x00...0x3f where opcode & 7 < 4:
                 let name = lock + arithmetic[Int(opcode >> 3)]
                 return opcode & 2 == 0 ? "\(name) \(register),\(operand)" : "\(name) \(operand),\(register)"
-            case 0x63 where wide != 2: return "mov\(wide == 8 ? "slq" : "sxd") \(operand),\(X86Names.register(decoder.reg, bytes: wide, hasREX: hasREX))"
+            case 0x63 where wide != 2:
+                return
+                    "mov\(wide == 8 ? "slq" : "sxd") \(operand),\(X86Names.register(decoder.reg, bytes: wide, hasREX: hasREX))"
             case 0x80, 0x81, 0x83:
                 return "\(lock)\(arithmetic[decoder.reg & 7])\(suffix(bytes)) \(constant(decoder, bytes)),\(operand)"
             case 0x84, 0x85: return "test \(register),\(operand)"
             case 0x86, 0x87: return "\(lock)xchg \(register),\(operand)"
             case 0x88, 0x89: return "mov \(register),\(operand)"
             case 0x8a, 0x8b: return "mov \(operand),\(register)"
-            case 0xc6, 0xc7: return decoder.reg & 7 == 0 ? "mov\(suffix(bytes)) \(constant(decoder, bytes)),\(operand)" : nil
+            case 0xc6, 0xc7:
+                return decoder.reg & 7 == 0 ? "mov\(suffix(bytes)) \(constant(decoder, bytes)),\(operand)" : nil
             case 0xd0, 0xd1: return nil
             case 0xd2, 0xd3: return "\(shifts[decoder.reg & 7])\(suffix(bytes)) %cl,\(operand)"
             case 0xf6, 0xf7:

@@ -29,8 +29,6 @@ int granite_probe_execute_data(void);
 int granite_probe_write_constant(void);
 /// Stores 16 aligned bytes at an odd address: a general protection fault.
 int granite_probe_misaligned_vector(void);
-/// Sets the alignment check flag and reads an odd address: SIGBUS, BUS_ADRALN.
-int granite_probe_misaligned_checked(void);
 /// Returns to an address where nothing is mapped.
 int granite_probe_return_to_garbage(void);
 /// Returns to an address that is none.
