@@ -54,6 +54,7 @@ enum Cases {
         "stack-overflow-pthread": { _ in granite_probe_on_thread(256 << 10) { granite_probe_overflow(0) } },
         "stack-overflow-dispatch": { _ in DispatchCases.overflow() },
         "stack-overflow-mutual": { _ in granite_probe_ping(0) },
+        "stack-overflow-python": { granite_probe_call_in($0.argument) },
         "swift-cast": { _ in TrapCases.castForcibly("text") },
         "swift-cast-class": { _ in TrapCases.castAnimal(TrapCases.Animal()) },
         "swift-exclusivity": { _ in TrapCases.accessTwice() },

@@ -27,7 +27,7 @@ struct MatrixEntry: Decodable, Sendable, CustomTestStringConvertible {
     /// A file of Tests/CrashLibraries that is built with `needs` and `flags`, and whose path is the case's argument.
     var library: String?
     var flags: [String]?
-    /// Functions of one turn of a runaway recursion; 1 if it is left out.
+    /// Functions of one turn of a runaway recursion; 1 if it is left out, 0 for any number.
     var cycle: Int?
     var testDescription: String { name }
 

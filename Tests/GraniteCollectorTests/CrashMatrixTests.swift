@@ -54,7 +54,8 @@ import Testing
         }
         if entry.category == Diagnosis.Category.stackOverflow.rawValue {
             // Small frames of a release build may be more than a walk looks at; then its outer end is not reached, and it says so.
-            #expect(thread?.folded.map { $0.length == entry.cycle ?? 1 && $0.repeats > 64 } == true)
+            #expect(thread?.folded.map { $0.repeats > 64 } == true)
+            if let length = thread?.folded?.length, entry.cycle != 0 { #expect(length == entry.cycle ?? 1) }
             #expect(
                 (thread?.folded?.atLeast == true) == !names.contains { $0.hasPrefix("clone") || $0 == "_start" })
         }

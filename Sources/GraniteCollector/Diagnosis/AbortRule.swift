@@ -117,8 +117,8 @@ enum AbortRule {
                 || machineryStarts.contains(where: name.hasPrefix) || name.hasPrefix("<core::")
                 || name.hasPrefix("<std::")
             // <bits/string_fortified.h> inlines `strcpy` as a call of `__strcpy_chk`.
-            if symbol.hasSuffix("_chk") { checked = name }
-            if !isMachinery, frame.inlined != true || name != checked { return name }
+            if symbol.hasSuffix("_chk") { checked = withoutUnderscores(symbol) }
+            if !isMachinery, frame.inlined != true || name + "_chk" != checked { return name }
         }
         return nil
     }

@@ -67,6 +67,8 @@ struct X86Decoder {
         if shape.hasModRM {
             guard let byte = next() else { return nil }
             modRM = byte
+            // The other seven are the prefix of AMD's XOP instructions, which no processor made since 2017 has.
+            if map == .primary, opcode == 0x8f, byte & 0x38 != 0 { return nil }
             if isMemory, !(map == .escape0F && vector == .none && 0x20...0x23 ~= opcode) {
                 guard let operand = memoryOperand() else { return nil }
                 instruction.operand = operand
