@@ -38,6 +38,8 @@ struct Instruction: Equatable, Sendable {
         var isRelative = false
         /// `%fs` or `%gs`: the address lies in thread-local storage, whose base is not among the registers.
         var segment: Segment?
+        /// The index is a vector (gather, scatter): there are many addresses, and none is known here.
+        var isGather = false
         /// The sum is cut to 32 bits.
         var is32Bit = false
 
@@ -58,7 +60,7 @@ struct Instruction: Equatable, Sendable {
 extension Instruction.MemoryOperand {
     /// The address, or nil where it depends on a segment's base or a register that was not captured.
     func address(registers: [UInt64], instruction: UInt64, length: Int) -> UInt64? {
-        guard segment == nil else { return nil }
+        guard segment == nil, !isGather else { return nil }
         var sum = UInt64(bitPattern: displacement)
         if isRelative { sum = sum &+ instruction &+ UInt64(length) }
         for (register, factor) in [(base, UInt64(1)), (index, scale)] {

@@ -184,9 +184,8 @@ struct X86Decoder {
         if modRM & 7 == 4 {
             guard let sib = next() else { return nil }
             let index = Int(sib >> 3 & 7) | (rex & 2 != 0 ? 8 : 0)
-            // A gather's index is a vector: its addresses are many, and none is known here.
-            if X86Opcodes.isGather(self) { operand.segment = .gs }
-            if index != 4 || X86Opcodes.isGather(self) {
+            operand.isGather = X86Opcodes.isGather(self)
+            if index != 4 || operand.isGather {
                 operand.index = Self.dwarf[index]
                 operand.scale = 1 << UInt64(sib >> 6)
             }
