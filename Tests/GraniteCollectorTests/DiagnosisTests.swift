@@ -139,7 +139,11 @@ import Testing
         (["free(): invalid pointer"], "heap_corruption", "free(): invalid pointer"),
         (
             ["thread 'main' panicked at src/lib.rs:10:5:", "boom"], "abort",
-            "thread 'main' panicked at src/lib.rs:10:5:"
+            "fail_hard panicked (lib.rs:10:5): boom."
+        ),
+        (
+            ["thread '<unnamed>' panicked at 'boom', src/lib.rs:10:5"], "abort",
+            "fail_hard panicked (lib.rs:10:5): boom."
         ),
         (["terminate called after throwing an instance of 'std::bad_alloc'"], "abort", "std::bad_alloc"),
         (["unrelated"], "abort", "fail_hard called abort"),

@@ -117,7 +117,8 @@ final class FakeSupervisor {
 
     /// Starts a probe without telling the collector.
     func spawnWorker(
-        _ name: String, arguments: [String] = [], level: String = "full", serveDeadlineMilliseconds: Int = 20_000
+        _ name: String, arguments: [String] = [], level: String = "full", serveDeadlineMilliseconds: Int = 20_000,
+        errors: Int32 = 2
     ) throws -> Worker {
         var worker = Worker()
         let number: UInt32 = level == "full" ? 2 : level == "short" ? 1 : 0
@@ -129,7 +130,7 @@ final class FakeSupervisor {
             [
                 name, "--level", level, "--page-fd", "10", "--memory-socket", "11", "--serve-deadline-ms",
                 "\(serveDeadlineMilliseconds)", "--park-deadline-ms", "20000",
-            ] + arguments, descriptors: [worker.page: 10, its: 11])
+            ] + arguments, descriptors: [worker.page: 10, its: 11, errors: 2])
         close(its)
         return worker
     }
@@ -155,11 +156,13 @@ final class FakeSupervisor {
     /// Waits for the worker's end and tells the collector, and that it was replaced.
     @discardableResult
     func reap(
-        _ worker: Worker, logTail: [String] = [], oomKills: Int? = 0, duringStartup: Bool = false,
+        _ worker: Worker, logTail: [String] = [], logFile: URL? = nil, oomKills: Int? = 0, duringStartup: Bool = false,
         expected: Bool = false
     ) throws -> Int32 {
         var status: Int32 = 0
         waitpid(worker.pid, &status, 0)
+        let written = try logFile.map { String(decoding: try Data(contentsOf: $0), as: UTF8.self) } ?? ""
+        let logTail = logTail + written.split(separator: "\n").suffix(50).map(String.init)
         try send(
             .exited(
                 .init(
@@ -206,6 +209,14 @@ final class FakeSupervisor {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
+        // As the supervisor does: the thread that runs this blocks most signals, SIGABRT among them.
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        var open = sigset_t()
+        sigemptyset(&open)
+        posix_spawnattr_setsigmask(&attributes, &open)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
         for (mine, its) in descriptors { posix_spawn_file_actions_adddup2(&actions, mine, its) }
         var variables = Foundation.ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("GRANITE_") }
         variables["SWIFT_BACKTRACE"] = "enable=no"
@@ -213,7 +224,7 @@ final class FakeSupervisor {
         var environment: [UnsafeMutablePointer<CChar>?] = variables.map { strdup("\($0.key)=\($0.value)") } + [nil]
         defer { (words + environment).forEach { free($0) } }
         var pid: pid_t = 0
-        let error = posix_spawn(&pid, path, &actions, nil, &words, &environment)
+        let error = posix_spawn(&pid, path, &actions, &attributes, &words, &environment)
         guard error == 0 else { throw POSIXError(POSIXErrorCode(rawValue: error) ?? .EINVAL) }
         return pid
     }

@@ -240,6 +240,12 @@ struct ReportAssembler {
         facts.errorCode = capture.errorCode
         facts.trapNumber = capture.trapNumber
         facts.registers = evidence.page.threads.first.map { $0.hasRegisters ? $0.registers : [] } ?? []
+        if let snapshot = evidence.page.snapshot, let pc = facts.programCounter {
+            facts.code = snapshot.memory(at: pc, atMost: 15).map(Array.init) ?? []
+            facts.stackTop = facts.stackPointer.flatMap { snapshot.word(at: $0) }
+            facts.operandWord = facts.operandAddress.flatMap { snapshot.word(at: $0) }
+            facts.belowStackTop = facts.stackPointer.flatMap { snapshot.word(at: $0 &- 8) }
+        }
         facts.threadName = crashed.name ?? ""
         facts.crashedTid = crashed.tid
         facts.frames = crashed.frames ?? []

@@ -1,4 +1,5 @@
-// Rules for a program that ended itself: abort(3) with its message, heap corruption that glibc noticed, Swift's traps. Pure.
+// The rule for a program that ended itself by SIGABRT: abort(3) with its message, heap corruption that glibc noticed, C++ exceptions, Rust
+// panics, failed assertions. Pure.
 
 import Glibc
 import GraniteReport
@@ -6,43 +7,118 @@ import GraniteReport
 enum AbortRule {
     static func verdict(_ facts: CrashFacts) -> Verdict? {
         guard facts.kind == .signal, facts.signalNumber == Int(SIGABRT) else { return nil }
-        var evidence: [String] = []
-        let caller = callerOfAbort(facts.frames)
-        if let caller { evidence.append("\(caller) called abort") }
-        let message = facts.abortMessage.map { Wording.trimmed($0) } ?? messageInLog(facts.logTail)
-        if facts.abortMessage != nil {
-            evidence.append("glibc's abort message: \(message ?? "")")
-        } else if let message {
-            evidence.append("the last message on stderr: \(message)")
+        let kept = facts.abortMessage.map { Wording.trimmed($0) }
+        let text = kept.map(fromGlibc) ?? RuntimeText.last(in: facts.logTail)
+        let caller = caller(facts.frames)
+        var evidence = [caller.map { account(of: $0, text, facts) } ?? "the signal is SIGABRT"]
+        if let kept {
+            evidence.append("glibc's abort message: \(kept)")
+        } else if let text {
+            evidence.append("the last message on stderr: \(text.line)")
         }
+        let reason = text.map { sentence($0, caller, facts) } ?? plain(caller, facts)
+        let isHeap = text.map { $0.source == .glibc && isHeapCorruption($0.message) } ?? false
+        return Verdict(isHeap ? .heapCorruption : .abort, .certain, evidence, reason)
+    }
 
-        if let message, isHeapCorruption(message) {
-            let function = firstOutsideAllocator(facts.frames)
-            return Verdict(
-                .heapCorruption, .certain, evidence,
-                MemoryFaultRule.sentence(
-                    "glibc found the heap corrupted (\(message))\(function.map { " when \($0) was called" } ?? "")",
-                    facts))
+    private static func account(of caller: String, _ text: RuntimeText?, _ facts: CrashFacts) -> String {
+        switch text?.source {
+        case .rust, .cxx, .cxxPureVirtual: "abort was reached from \(caller) through its language's runtime"
+        case .swift, .python, .glibc, .assertion, nil: "\(caller) called \(road(facts.frames))"
         }
-        let who = caller.map { "\($0) called abort" } ?? "The program called abort"
-        let said = message.map { ": \($0)" } ?? (Wording.pythonClause(facts.frames).map { ", \($0)" } ?? "")
-        return Verdict(.abort, .certain, evidence, Wording.sentence(who + said))
+    }
+
+    private static func fromGlibc(_ message: String) -> RuntimeText {
+        RuntimeText.assertion(message) ?? RuntimeText(source: .glibc, message: message, line: message)
+    }
+
+    private static func plain(_ caller: String?, _ facts: CrashFacts) -> String {
+        let who = caller ?? "The program"
+        return Wording.sentence(
+            "\(who) called \(road(facts.frames))" + (Wording.pythonClause(facts.frames).map { ", \($0)" } ?? ""))
+    }
+
+    private static func sentence(_ text: RuntimeText, _ caller: String?, _ facts: CrashFacts) -> String {
+        let who = caller ?? "The program"
+        let said = text.message.isEmpty ? "" : ": \(text.message)"
+        let place = text.location.map { " (\(SourcePath.name($0)))" } ?? ""
+        let words: String
+        switch text.source {
+        case .rust: words = "\(who) panicked\(place)\(said)"
+        case .cxxPureVirtual:
+            words = "\(who) called a pure virtual function: the object was being made or destroyed, or is freed"
+        case .cxx:
+            guard let type = text.type else {
+                words = "\(who) called std::terminate, and no exception was on its way"
+                break
+            }
+            let isInside = facts.frames.prefix(16).contains { $0.symbol?.contains("_personality_v0") == true }
+            words =
+                "\(who) threw \(type), \(isInside ? "which a noexcept function may not let out" : "which nothing caught")\(said)"
+        case .assertion: words = "An assertion failed in \(who)\(place)\(said)"
+        case .glibc where isHeapCorruption(text.message):
+            let function = firstOutsideAllocator(facts.frames)
+            return MemoryFaultRule.sentence(
+                "glibc found the heap corrupted (\(text.message))\(function.map { " when \($0) was called" } ?? "")",
+                facts)
+        case .glibc where text.message.contains("stack smashing detected"):
+            words = "\(who) wrote past the end of a buffer on its stack (\(text.message))"
+        case .glibc where text.message.contains("buffer overflow detected"):
+            let checked = facts.frames.prefix(12).compactMap(\.symbol).first {
+                $0.hasSuffix("_chk") && $0 != "__chk_fail"
+            }
+            let function = checked.map { " with \(withoutUnderscores($0).dropLast(4))" } ?? ""
+            words = "\(who) overflowed a buffer\(function) (\(text.message))"
+        case .glibc, .swift, .python: words = "\(who) called \(road(facts.frames))\(said)"
+        }
+        return Wording.sentence(words)
+    }
+
+    /// How the signal was raised.
+    private static func road(_ frames: [Frame]) -> String {
+        let names = frames.prefix(8).compactMap(\.symbol).map(withoutUnderscores)
+        if names.contains("abort") { return "abort" }
+        if names.contains("raise") || names.contains("gsignal") { return "raise(SIGABRT)" }
+        return names.first { $0 == "kill" || $0 == "GI_kill" } != nil ? "kill with SIGABRT" : "abort"
     }
 
     /// Functions on the way from abort(3) to the signal, and those that only pass a message on.
     private static let machinery: Set<String> = [
         "pthread_kill_implementation", "pthread_kill_internal", "pthread_kill", "raise", "abort", "libc_message",
-        "assert_fail_base",
-        "assert_fail", "malloc_printerr", "fortify_fail", "chk_fail", "kill", "tgkill", "gsignal", "libc_message_impl",
+        "assert_fail_base", "assert_fail", "assert_perror_fail", "malloc_printerr", "fortify_fail", "chk_fail", "kill",
+        "tgkill",
+        "gsignal", "GI_kill", "GI_raise", "GI_abort", "libc_message_impl", "stack_chk_fail", "cxa_throw", "cxa_rethrow",
+        "cxa_pure_virtual",
+        "cxa_call_terminate",
+        "cxa_call_unexpected", "gxx_personality_v0", "Unwind_RaiseException", "Unwind_Resume", "rust_panic",
+        "rust_start_panic",
+        "rust_eh_personality",
     ]
+    private static let machineryStarts = [
+        "std::terminate", "std::rt::", "std::panicking::", "std::process::abort", "std::sys::", "core::panicking::",
+        "__rustc::",
+        "core::option::expect_failed", "core::option::unwrap_failed", "core::result::unwrap_failed",
+        "core::slice::index::",
+        "core::str::slice_error_fail", "core::cell::panic", "alloc::alloc::handle_alloc_error", "__cxxabiv1::",
+        "__gnu_cxx::__verbose_terminate_handler",
+    ]
+    private static let machineryModules = ["libstdc++.so", "libc++abi.so", "libgcc_s.so"]
 
-    private static func callerOfAbort(_ frames: [Frame]) -> String? {
-        for frame in frames.prefix(16) {
+    private static func caller(_ frames: [Frame]) -> String? {
+        var checked: String?
+        for frame in frames.prefix(40) {
+            if frame.kind == .python { return "Python's \(Wording.python(frame))" }
+            let module = frame.module.map { SourcePath.name($0) } ?? ""
+            if machineryModules.contains(where: module.hasPrefix) { continue }
             guard let symbol = frame.symbol else { return nil }
             let name = Wording.bare(symbol)
-            if machinery.contains(withoutUnderscores(name)) { continue }
-            if frame.kind == .python { return "Python's \(Wording.python(frame))" }
-            return name
+            let isMachinery =
+                machinery.contains(withoutUnderscores(name)) || symbol.hasSuffix("_chk")
+                || machineryStarts.contains(where: name.hasPrefix) || name.hasPrefix("<core::")
+                || name.hasPrefix("<std::")
+            // <bits/string_fortified.h> inlines `strcpy` as a call of `__strcpy_chk`.
+            if symbol.hasSuffix("_chk") { checked = withoutUnderscores(symbol) }
+            if !isMachinery, frame.inlined != true || name + "_chk" != checked { return name }
         }
         return nil
     }
@@ -51,20 +127,23 @@ enum AbortRule {
     private static func withoutUnderscores(_ name: String) -> String { String(name.drop { $0 == "_" }) }
 
     private static let heapTexts = [
-        "double free", "free(): ", "malloc(): ", "realloc(): ", "corrupted size", "munmap_chunk(): ",
-        "malloc_consolidate(): ",
-        "corrupted double-linked list", "invalid pointer", "corrupted unsorted chunks", "tcache", "sysmalloc",
+        "double free", "free(): ", "malloc(): ", "realloc(): ", "calloc(): ", "corrupted size", "munmap_chunk(): ",
+        "malloc_consolidate(): ", "corrupted double-linked list", "invalid pointer", "corrupted unsorted chunks",
+        "tcache",
+        "sysmalloc",
     ]
 
     static func isHeapCorruption(_ message: String) -> Bool { heapTexts.contains { message.contains($0) } }
 
+    private static let allocator: Set<String> = [
+        "int_free", "int_malloc", "int_realloc", "free", "malloc", "realloc", "calloc", "cfree", "munmap_chunk",
+        "libc_free",
+        "libc_malloc", "libc_realloc", "libc_calloc", "malloc_consolidate", "unlink_chunk", "tcache_thread_shutdown",
+        "systrim",
+        "sysmalloc", "int_memalign",
+    ]
+
     private static func firstOutsideAllocator(_ frames: [Frame]) -> String? {
-        let allocator: Set<String> = [
-            "int_free", "int_malloc", "int_realloc", "free", "malloc", "realloc", "calloc", "cfree", "munmap_chunk",
-            "libc_free",
-            "libc_malloc", "libc_realloc", "malloc_consolidate", "unlink_chunk", "tcache_thread_shutdown", "systrim",
-            "sysmalloc",
-        ]
         for frame in frames.prefix(24) where frame.kind == .native {
             guard let symbol = frame.symbol.map(Wording.bare) else { return nil }
             let name = withoutUnderscores(symbol)
@@ -73,64 +152,8 @@ enum AbortRule {
         return nil
     }
 
-    /// Texts that runtimes print right before they abort; the last such line is taken.
+    /// The last text that a runtime wrote before it ended the program.
     static func messageInLog(_ lines: [String]) -> String? {
-        let starts = [
-            "Fatal Python error:", "Fatal error:", "terminate called", "*** stack smashing detected",
-            "*** buffer overflow detected",
-        ]
-        for line in lines.reversed() {
-            let text = Wording.trimmed(line)
-            if starts.contains(where: { text.contains($0) }) || isHeapCorruption(text) { return text }
-            if text.contains("Assertion `") && text.contains("failed") { return text }
-            if text.hasPrefix("thread '"), text.contains("panicked at") { return text }
-        }
-        return nil
-    }
-}
-
-/// `ud2` and friends: a Swift precondition, or an instruction that the CPU does not know.
-enum TrapRule {
-    static func verdict(_ facts: CrashFacts) -> Verdict? {
-        let number = facts.signalNumber
-        guard facts.kind == .signal, [Int(SIGILL), Int(SIGTRAP)].contains(number) else { return nil }
-        let innermost = facts.frames.prefix(8)
-        let failure = innermost.compactMap(\.symbol).first { $0.hasPrefix("Swift runtime failure: ") }
-        let assertion = innermost.contains { frame in
-            let symbol = frame.symbol ?? ""
-            return symbol.contains("_assertionFailure") || symbol.contains("_fatalErrorMessage")
-                || symbol.contains("swift::fatalError")
-                || symbol.contains("swift_abort")
-        }
-        let logged = facts.logTail.last { $0.contains("Fatal error:") }.map { Wording.trimmed($0) }
-        let place = innermost.first { frame in
-            guard let symbol = frame.symbol else { return false }
-            return frame.inApp == true && !symbol.hasPrefix("Swift runtime failure")
-                || frame.inlined != true && !symbol.contains("Failure(")
-                    && !symbol.contains("_fatalErrorMessage")
-        }
-        let location =
-            place.map { frame in
-                let line = frame.file.map { " (\(SourcePath.name($0))\(frame.line.map { ":\($0)" } ?? ""))" } ?? ""
-                return " in \(frame.symbol ?? "?")\(line)"
-            } ?? ""
-        guard failure != nil || assertion || logged != nil else {
-            guard number == Int(SIGILL) else {
-                return Verdict(
-                    .unknown, .likely, ["si_code is \(facts.signal?.codeName ?? "not known")"],
-                    "The program stopped at a breakpoint instruction\(location).")
-            }
-            return Verdict(
-                .illegalInstruction, .certain, ["si_code is \(facts.signal?.codeName ?? "not known")"],
-                "The CPU met an instruction that it does not know\(location).")
-        }
-        var evidence: [String] = []
-        if let failure { evidence.append("the trap was inlined from the pseudo function \"\(failure)\"") }
-        if assertion { evidence.append("the innermost frames are those of Swift's failure reporting") }
-        if let logged { evidence.append("stderr: \(logged)") }
-        let what =
-            failure.map { String($0.dropFirst("Swift runtime failure: ".count)) } ?? logged ?? "a precondition failed"
-        return Verdict(
-            .swiftTrap, .certain, evidence, Wording.sentence("Swift stopped the program\(location): \(what)"))
+        RuntimeText.last(in: lines).map { Wording.trimmed($0.line) }
     }
 }

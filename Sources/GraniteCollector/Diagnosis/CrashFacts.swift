@@ -13,6 +13,13 @@ package struct CrashFacts: Sendable {
     package var trapNumber: UInt32 = 0
     /// The crashed thread's, DWARF order; empty if it was not captured.
     package var registers: [UInt64] = []
+    /// Bytes at the interrupted instruction, as many as were captured.
+    package var code: [UInt8] = []
+    /// The words at the stack pointer and right below it, which a `ret` took its target from.
+    package var stackTop: UInt64?
+    package var belowStackTop: UInt64?
+    /// The word at the instruction's operand in memory, if it was captured.
+    package var operandWord: UInt64?
     package var threadName = ""
     /// The crashed thread's, merged and folded, innermost first.
     package var frames: [Frame] = []
@@ -52,6 +59,11 @@ package struct CrashFacts: Sendable {
     var stackPointer: UInt64? {
         registers.count > Registers.stackPointer ? registers[Registers.stackPointer] : nil
     }
+    var instruction: Instruction? { code.isEmpty ? nil : Instruction.decode(code) }
+    var operandAddress: UInt64? {
+        guard let instruction, let pc = programCounter else { return nil }
+        return instruction.operand?.address(registers: registers, instruction: pc, length: instruction.length)
+    }
     var signalNumber: Int { signal?.number ?? 0 }
 }
 
@@ -79,7 +91,7 @@ package enum Diagnostician {
     static let rules: [@Sendable (CrashFacts) -> Verdict?] = [
         DropSiteRule.verdict, SupervisorKillRule.verdict, OutOfMemoryRule.verdict, StartupRule.verdict,
         ExitRule.verdict, SentSignalRule.verdict,
-        AbortRule.verdict, TrapRule.verdict, StackOverflowRule.verdict, JumpRule.verdict, MemoryFaultRule.verdict,
+        TrapRule.verdict, AbortRule.verdict, StackOverflowRule.verdict, JumpRule.verdict, MemoryFaultRule.verdict,
         OtherSignalRule.verdict,
     ]
 }

@@ -202,27 +202,3 @@ enum SentSignalRule {
         )
     }
 }
-
-/// What is left.
-enum OtherSignalRule {
-    static func verdict(_ facts: CrashFacts) -> Verdict? {
-        guard facts.kind == .signal, let name = facts.signal?.name else { return nil }
-        let function = Wording.function(facts.frames)
-        let place = function.map { " in \($0)" } ?? ""
-        switch Int32(truncatingIfNeeded: facts.signalNumber) {
-        case SIGFPE:
-            let code = facts.signal?.codeName ?? "not known"
-            let what = code == "FPE_INTDIV" ? "divided an integer by zero or overflowed a quotient" : "raised \(code)"
-            return Verdict(
-                .arithmetic, .certain, ["si_code is \(code)"],
-                MemoryFaultRule.sentence("\(function ?? "The program") \(what)", facts))
-        case SIGSYS:
-            return Verdict(
-                .forbiddenSystemCall, .certain, ["si_code is \(facts.signal?.codeName ?? "not known")"],
-                MemoryFaultRule.sentence("A seccomp filter refused a system call\(place)", facts))
-        default:
-            return Verdict(
-                .unknown, .possible, [], MemoryFaultRule.sentence("The worker died of \(name)\(place)", facts))
-        }
-    }
-}

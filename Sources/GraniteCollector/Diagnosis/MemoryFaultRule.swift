@@ -23,12 +23,13 @@ enum MemoryFaultRule {
         }
     }
 
-    /// `read`, `wrote`, `touched` where the CPU does not say.
-    static func verb(_ facts: CrashFacts) -> String {
+    /// `read`, `wrote to`; `touched` where neither the CPU nor the instruction says.
+    static func verb(_ facts: CrashFacts, _ operand: FaultingOperand? = nil) -> String {
         switch facts.access {
         case .read: "read"
         case .write: "wrote to"
-        case .fetch, .unknown: "touched"
+        case .fetch: "touched"
+        case .unknown: operand?.instruction.writes.map { $0 ? "wrote to" : "read" } ?? "touched"
         }
     }
 
@@ -36,23 +37,60 @@ enum MemoryFaultRule {
         let function = Wording.function(facts.frames) ?? "The program"
         var evidence = ["si_addr is \(Wording.hex(address)), below 64 KiB, where nothing is ever mapped"]
         evidence += access(facts)
-        evidence += registers(facts, near: address)
+        let operand = FaultingOperand.find(facts)
+        if let operand, let pointer = operand.pointer, pointer.value < nullRegion {
+            evidence.append(
+                "\(operand.evidence): \(pointer.name) is \(pointer.value == 0 ? "the null pointer" : "too small for a pointer")"
+            )
+        } else {
+            evidence += operand.map { [$0.evidence] } ?? registers(facts, near: address)
+        }
         let what = address == 0 ? "a null pointer" : "offset \(Wording.hex(address)) from a null pointer"
         return Verdict(
             .nullDereference, .certain, evidence,
             sentence("\(function) \(verb(facts)) address \(Wording.hex(address)): \(what)", facts))
     }
 
+    /// A general protection fault, for which the kernel gives no address: the instruction and its registers do.
     private static func nonCanonical(_ facts: CrashFacts) -> Verdict {
-        let suspects = named(facts) { index, value in
-            index != Registers.programCounter && value >= Registers.firstNonCanonical && value < Registers.firstKernel
-        }
         let function = Wording.function(facts.frames) ?? "The program"
         var evidence = ["the CPU raised a general protection fault: si_code is SI_KERNEL and si_addr is 0"]
+        if let operand = FaultingOperand.find(facts) {
+            evidence.append(operand.evidence)
+            if operand.isMisaligned {
+                let size = operand.instruction.alignment
+                evidence.append("\(Wording.hex(operand.address)) is not a multiple of \(size)")
+                return Verdict(
+                    .invalidAddress, .certain, evidence,
+                    sentence(
+                        "\(function) \(verb(facts, operand)) address \(Wording.hex(operand.address)), which is misaligned: the instruction wants a multiple of \(size)",
+                        facts))
+            }
+            let pointer = operand.pointer?.value ?? operand.address
+            evidence.append("\(Wording.hex(operand.address)) is not a canonical address")
+            let look = PointerHints.look(pointer)
+            evidence += look
+            let which = operand.pointer.map { "\($0.name) = \(Wording.hex($0.value))" } ?? Wording.hex(operand.address)
+            let from =
+                PointerHints.spelled(pointer).map { "a text was written over it (\"\($0)\")" }
+                ?? (look.isEmpty ? "overwritten or freed memory" : "freed or unwritten memory")
+            return Verdict(
+                .nonCanonicalAddress, .certain, evidence,
+                sentence("\(function) used a pointer that is no address at all (\(which)): \(from)", facts))
+        }
+        if let text = facts.instruction?.text, ["hlt"].contains(text) {
+            return Verdict(
+                .illegalInstruction, .certain, evidence + ["the instruction is \(text)"],
+                sentence("\(function) executed \(text), which only the kernel may", facts))
+        }
+        let suspects = named(facts) { index, value in
+            index != Registers.programCounter && FaultingOperand.isNonCanonical(value)
+        }
         evidence += suspects.map { "\($0) = \(Wording.hex($1)) is not a canonical address" }
         let pointer = suspects.first.map { " (\($0.0) = \(Wording.hex($0.1)))" } ?? ""
+        // Which register the instruction used is not known here.
         return Verdict(
-            .nonCanonicalAddress, suspects.isEmpty ? .likely : .certain, evidence,
+            .nonCanonicalAddress, suspects.count == 1 ? .likely : .possible, evidence,
             sentence(
                 "\(function) used a pointer that is no address at all\(pointer): overwritten or freed memory", facts))
     }
@@ -60,10 +98,11 @@ enum MemoryFaultRule {
     private static func invalid(_ facts: CrashFacts, _ address: UInt64, accessRefused: Bool) -> Verdict {
         let function = Wording.function(facts.frames) ?? "The program"
         let mapping = facts.map.mapping(containing: address)
-        var evidence = access(facts) + registers(facts, near: address)
+        let operand = FaultingOperand.find(facts)
+        var evidence = access(facts) + (operand.map { [$0.evidence] } ?? registers(facts, near: address))
         if let mapping, accessRefused || !mapping.isReadable {
             let place = mapping.path.isEmpty ? "anonymous memory" : mapping.path
-            evidence.append("\(Wording.hex(address)) lies in \(place), which is \(protection(mapping))")
+            evidence.append("\(Wording.hex(address)) lies in \(place), which is \(mapping.protection)")
             if mapping.isReadable, !mapping.isWritable, facts.access == .write {
                 return Verdict(
                     .writeToReadOnly, .certain, evidence,
@@ -76,17 +115,36 @@ enum MemoryFaultRule {
                     "\(function) \(verb(facts)) address \(Wording.hex(address)), which may not be accessed (\(place))",
                     facts))
         }
+        if let operand, let pointer = operand.pointer, pointer.value == 0, let index = operand.index {
+            evidence.append("\(pointer.name) is the null pointer, \(index.name) the index")
+            return Verdict(
+                .nullDereference, .likely, evidence,
+                sentence(
+                    "\(function) \(verb(facts)) address \(Wording.hex(address)): element \(index.value) of a null pointer",
+                    facts))
+        }
         evidence.append("no mapping holds \(Wording.hex(address))")
+        let look = (operand?.pointer).map { PointerHints.look($0.value) } ?? PointerHints.look(address)
+        let neighbourhood = PointerHints.neighbourhood(address, facts.map)
+        evidence += look + (neighbourhood.map { [$0] } ?? [])
+        var what = "where nothing is mapped"
+        if let text = PointerHints.spelled(operand?.pointer?.value ?? address) {
+            what += "; the pointer's bytes spell \"\(text)\""
+        } else if !look.isEmpty, let pointer = operand?.pointer {
+            what += "; the pointer (\(pointer.name) = \(Wording.hex(pointer.value))) looks freed or unwritten"
+        }
         return Verdict(
             .invalidAddress, .certain, evidence,
-            sentence("\(function) \(verb(facts)) address \(Wording.hex(address)), where nothing is mapped", facts))
+            sentence("\(function) \(verb(facts)) address \(Wording.hex(address)), \(what)", facts))
     }
 
     private static func bus(_ facts: CrashFacts, _ address: UInt64) -> Verdict {
         let function = Wording.function(facts.frames) ?? "The program"
         if facts.signal?.code == 1 {
             return Verdict(
-                .invalidAddress, .certain, ["si_code is BUS_ADRALN"],
+                .invalidAddress, .certain,
+                ["si_code is BUS_ADRALN", "the alignment check flag (EFLAGS.AC) is set, which few programs ask for"]
+                    + (FaultingOperand.find(facts).map { [$0.evidence] } ?? []),
                 sentence("\(function) used the misaligned address \(Wording.hex(address))", facts))
         }
         guard let mapping = facts.map.mapping(containing: address), !mapping.path.isEmpty else {
@@ -101,14 +159,10 @@ enum MemoryFaultRule {
             [
                 "si_code is \(facts.signal?.codeName ?? "not known")",
                 "\(Wording.hex(address)) is mapped from \(mapping.path) at offset \(offset), beyond the end of the file",
-            ],
+            ] + (FaultingOperand.find(facts).map { [$0.evidence] } ?? []),
             sentence(
                 "\(function) \(verb(facts)) a page of \(mapping.path) that the file no longer has: it was truncated while mapped",
                 facts))
-    }
-
-    private static func protection(_ mapping: Mapping) -> String {
-        (mapping.isReadable ? "r" : "-") + (mapping.isWritable ? "w" : "-") + (mapping.isExecutable ? "x" : "-")
     }
 
     private static func access(_ facts: CrashFacts) -> [String] {
@@ -140,46 +194,5 @@ enum MemoryFaultRule {
     static func sentence(_ text: String, _ facts: CrashFacts) -> String {
         guard let clause = Wording.pythonClause(facts.frames) else { return text + "." }
         return text + (clause.hasPrefix("that") ? " " : ", ") + clause + "."
-    }
-}
-
-/// The CPU was sent where no code is.
-enum JumpRule {
-    static func verdict(_ facts: CrashFacts) -> Verdict? {
-        guard facts.kind == .signal, facts.signalNumber == Int(SIGSEGV), let pc = facts.programCounter else {
-            return nil
-        }
-        let fetch = facts.access == .fetch
-        let address = facts.signal?.address?.value
-        guard
-            fetch
-                || (facts.signal?.code != 0x80 && address == pc
-                    && facts.map.mapping(containing: pc)?.isExecutable != true)
-        else {
-            return nil
-        }
-        let caller = facts.frames.dropFirst().first { $0.kind == .native }?.symbol.map(Wording.bare)
-        let by = caller.map { "\($0) called" } ?? "The program jumped to"
-        var evidence = ["the instruction pointer itself is \(Wording.hex(pc))"]
-        if fetch {
-            evidence.append("the page fault was an instruction fetch (error code \(Wording.hex(facts.errorCode)))")
-        }
-        guard let mapping = facts.map.mapping(containing: pc) else {
-            if pc < MemoryFaultRule.nullRegion {
-                return Verdict(
-                    .nullDereference, .certain, evidence,
-                    MemoryFaultRule.sentence("\(by) address \(Wording.hex(pc)): a null function pointer", facts))
-            }
-            evidence.append("no mapping holds it")
-            return Verdict(
-                .invalidAddress, .certain, evidence,
-                MemoryFaultRule.sentence("\(by) address \(Wording.hex(pc)), where nothing is mapped", facts))
-        }
-        let place = mapping.path.isEmpty ? "anonymous memory" : mapping.path
-        evidence.append("it lies in \(place), which is not executable")
-        return Verdict(
-            .executeNonExecutable, .certain, evidence,
-            MemoryFaultRule.sentence(
-                "\(by) address \(Wording.hex(pc)) as a function, but that is data (\(place))", facts))
     }
 }

@@ -26,6 +26,7 @@ enum StackOverflowRule {
             "si_addr \(Wording.hex(address)) is \(stack.start - address) bytes below this thread's stack (\(Wording.hex(stack.start))–\(Wording.hex(stack.end)))",
             "the stack pointer is \(Wording.hex(stackPointer))",
         ]
+        if let operand = FaultingOperand.find(facts) { evidence.append(operand.evidence) }
         if guardPage { evidence.append("the address lies in the stack's guard page") }
         let name = facts.threadName.isEmpty ? "thread \(facts.crashedTid)" : "thread \"\(facts.threadName)\""
         guard let cycle = facts.folded else {
@@ -35,7 +36,7 @@ enum StackOverflowRule {
         }
         let turns = cycle.repeats + 1
         let names = cycleNames(facts, cycle)
-        evidence.append("\(names) repeats \(cycle.atLeast == true ? "at least " : "")\(turns) times")
+        evidence.append("the stack holds \(cycle.atLeast == true ? "at least " : "")\(turns) turns of: \(names)")
         return Verdict(
             .stackOverflow, .certain, evidence,
             "Runaway recursion used up the stack of \(name) (\(size)): \(names), \(cycle.atLeast == true ? "at least " : "")\(turns) turns."

@@ -47,6 +47,9 @@ enum Wording {
         return "in a call from Python's \(Wording.python(python))" + (throughCtypes ? " through ctypes" : "")
     }
 
+    /// `1 byte`, `8 bytes`.
+    static func count(_ number: UInt64, _ noun: String) -> String { "\(number) \(noun)\(number == 1 ? "" : "s")" }
+
     /// `8.0 MiB`.
     static func size(_ bytes: UInt64) -> String {
         if bytes < 1 << 10 { return "\(bytes) bytes" }
