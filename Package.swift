@@ -92,7 +92,7 @@ let tests: [Target] = [
     .target(name: "CCrashProbe", path: "Tests/CCrashProbe"),
     .executableTarget(
         name: "CrashProbe", dependencies: ["GraniteCapture", "CGraniteCapture", "CCrashProbe"],
-        path: "Tests/CrashProbe", swiftSettings: swift),
+        path: "Tests/CrashProbe", exclude: ["matrix-frames.json"], swiftSettings: swift),
     .executableTarget(
         name: "SymbolBenchmark", dependencies: ["GraniteSymbols"], path: "Tests/Benchmarks/SymbolBenchmark",
         swiftSettings: swift),

@@ -30,6 +30,12 @@ struct FrameRecovery {
             // A function without a frame leaves its caller's frame pointer: then a call to it lies nearer.
             let frame = next.stackPointer &- 16
             if let nearer = nearer(registers, below: frame) { return (nearer, .scan) }
+            // So it is, too, where the caller that it names called something else.
+            if calledElsewhere(next.programCounter, registers.programCounter), let found = scan(registers, stack),
+                found.stackPointer < frame
+            {
+                return (found, .scan)
+            }
             return (next, .framePointer)
         }
         return scan(registers, stack).map { ($0, .scan) }
@@ -62,6 +68,12 @@ struct FrameRecovery {
         next.set(Registers.programCounter, address)
         next.set(Registers.stackPointer, framePointer &+ 16)
         return next
+    }
+
+    /// Whether the call before a return address went to other code than this, as far as the call says where it went.
+    private func calledElsewhere(_ returnAddress: UInt64, _ address: UInt64) -> Bool {
+        guard case .direct(let target)?? = code.callSite(before: returnAddress) else { return false }
+        return !leads(target, to: address) && !isStub(target)
     }
 
     /// A direct call of this very function, below the frame that the frame pointer leads to.

@@ -129,6 +129,11 @@ package final class Unwinder {
             walk.append(.framePointer, isReturnAddress: false)
             return nil
         }
+        // Nothing calls the function before it: its own beginning was put there as a return address, where coroutines end.
+        if last.isReturnAddress, case .some(nil) = code.callSite(before: last.address), code.point(last.address).row != nil {
+            walk.frames[walk.frames.count - 1].isReturnAddress = false
+            return .outermost
+        }
         if let module = point.module {
             switch code.source(ofModule: module) {
             case .file: break
