@@ -7,38 +7,42 @@ import Testing
 
 struct UnwindingTests {
     #if arch(x86_64)
-        @Test(arguments: [
+    @Test(
+        arguments: [
             ([0x90, 0x90, 0x90, 0xe8, 0x10, 0, 0, 0], CallSite.direct(0x2010)),
             ([0x90, 0x90, 0x90, 0xe8, 0xf0, 0xff, 0xff, 0xff], .direct(0x1ff0)),
             ([0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0xff, 0xd7], .indirect),
             ([0x90, 0x90, 0xff, 0x15, 1, 2, 3, 4], .indirect),
             ([0x90, 0x90, 0x90, 0x90, 0x90, 0xff, 0x50, 0x18], .indirect),
             ([0x90, 0x90, 0x90, 0x90, 0xff, 0x54, 0x24, 0x08], .indirect),
-        ] as [([UInt8], CallSite)]) func callsAreRecognized(_ code: [UInt8], _ expected: CallSite) {
-            #expect(CallSite(code: code, returnAddress: 0x2000) == expected)
-        }
+        ] as [([UInt8], CallSite)]) func callsAreRecognized(_ code: [UInt8], _ expected: CallSite)
+    {
+        #expect(CallSite(code: code, returnAddress: 0x2000) == expected)
+    }
 
-        @Test(arguments: [
+    @Test(
+        arguments: [
             [0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90], [0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0xff, 0xe0], [],
             [0xff],
-        ] as [[UInt8]]) func otherInstructionsAreNoCalls(_ code: [UInt8]) {
-            #expect(CallSite(code: code, returnAddress: 0x2000) == nil)
-        }
+        ] as [[UInt8]]) func otherInstructionsAreNoCalls(_ code: [UInt8])
+    {
+        #expect(CallSite(code: code, returnAddress: 0x2000) == nil)
+    }
 
-        @Test func expressionOfThePLTTellsBothHalvesOfAStub() throws {
-            // rsp + 8 + (((rip & 15) >= 11) << 3), as ld writes it for .plt.
-            typealias Operation = CallFrameExpression.Operation
-            let expression = CallFrameExpression(
-                [(0x77, 8), (0x80, 0), (0x3f, 0), (0x1a, 0), (0x3b, 0), (0x2a, 0), (0x33, 0), (0x24, 0), (0x22, 0)].map {
-                    Operation(code: $0.0, number: $0.1, number2: 0)
-                })
-            var registers = try #require(RegisterSet(Array(repeating: 0, count: Registers.count)))
-            registers.set(Registers.stackPointer, 0x1000)
-            registers.set(Registers.programCounter, 0x4006)
-            #expect(expression.evaluate(registers, cfa: nil, word: { _ in nil }) == 0x1008)
-            registers.set(Registers.programCounter, 0x400b)
-            #expect(expression.evaluate(registers, cfa: nil, word: { _ in nil }) == 0x1010)
-        }
+    @Test func expressionOfThePLTTellsBothHalvesOfAStub() throws {
+        // rsp + 8 + (((rip & 15) >= 11) << 3), as ld writes it for .plt.
+        typealias Operation = CallFrameExpression.Operation
+        let expression = CallFrameExpression(
+            [(0x77, 8), (0x80, 0), (0x3f, 0), (0x1a, 0), (0x3b, 0), (0x2a, 0), (0x33, 0), (0x24, 0), (0x22, 0)].map {
+                Operation(code: $0.0, number: $0.1, number2: 0)
+            })
+        var registers = try #require(RegisterSet(Array(repeating: 0, count: Registers.count)))
+        registers.set(Registers.stackPointer, 0x1000)
+        registers.set(Registers.programCounter, 0x4006)
+        #expect(expression.evaluate(registers, cfa: nil, word: { _ in nil }) == 0x1008)
+        registers.set(Registers.programCounter, 0x400b)
+        #expect(expression.evaluate(registers, cfa: nil, word: { _ in nil }) == 0x1010)
+    }
     #endif
 
     @Test(arguments: UInt8.min...UInt8.max) func expressionOfOneForeignOperationNeverTraps(_ code: UInt8) throws {

@@ -5,7 +5,7 @@ import GraniteReport
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(3))) struct WalkTests {
+@Suite(.serialized, .timeLimit(.minutes(3))) struct WalkTests {
     struct Expectation: Sendable, CustomTestStringConvertible {
         var name: String
         /// Innermost first; others may be between them.
@@ -79,11 +79,14 @@ import Testing
         KEPT int outer(int (*crash)(void)) { int v = middle(crash, 3); STAY; return v + 1; }
         """
 
-    private static func build(_ directory: TemporaryDirectory, _ name: String, _ options: [String]) async throws -> String {
+    private static func build(_ directory: TemporaryDirectory, _ name: String, _ options: [String]) async throws
+        -> String
+    {
         let source = try directory.write(Self.source, to: "library.c")
         let library = directory.file(name).path
         let output = try await Command.run(
-            URL(fileURLWithPath: "/usr/bin/cc"), ["-O2", "-fPIC", "-shared", "-Wl,--build-id", "-o", library, source.path] + options)
+            URL(fileURLWithPath: "/usr/bin/cc"),
+            ["-O2", "-fPIC", "-shared", "-Wl,--build-id", "-o", library, source.path] + options)
         #expect(output.ending == .code(0), "\(output.errors)")
         return library
     }
@@ -121,7 +124,9 @@ import Testing
         let directory = try TemporaryDirectory()
         let library = try await Self.build(directory, "plugin.so", ["-fomit-frame-pointer", "-DROOM=200"])
         let thread = try await Self.crashedThread(of: "through-memfd", ["--argument", library])
-        #expect(thread.frames?.dropFirst().prefix(3).allSatisfy { $0.module == "/memfd:plugin" && $0.trust == .cfi } == true)
+        #expect(
+            thread.frames?.dropFirst().prefix(3).allSatisfy { $0.module == "/memfd:plugin" && $0.trust == .cfi } == true
+        )
         Self.expect(["granite_probe_null_read", "granite_probe_through_memfd"] + Self.levels, in: thread)
     }
 
@@ -152,7 +157,9 @@ import Testing
         var names = (thread.frames ?? []).compactMap(\.symbol)[...]
         for name in wanted {
             let position = names.firstIndex(of: name)
-            #expect(position != nil, "\(name) is missing or out of order in \((thread.frames ?? []).map { $0.symbol ?? "?" })")
+            #expect(
+                position != nil,
+                "\(name) is missing or out of order in \((thread.frames ?? []).map { $0.symbol ?? "?" })")
             if let position { names = names[(position + 1)...] }
         }
     }

@@ -113,7 +113,8 @@ struct Analyst {
     /// The waiting async callers of the innermost async function, with names. A word is its context if what it leads to are parts of
     /// async functions; of several the one that leads farthest.
     private func asyncCallers(_ native: [Frame], _ thread: UnwoundThread, _ namer: inout FrameNamer) -> [Frame] {
-        guard !evidence.asyncChains.isEmpty, let innermost = native.prefix(AsyncFrames.depth).first(where: AsyncFrames.isAsync),
+        guard !evidence.asyncChains.isEmpty,
+            let innermost = native.prefix(AsyncFrames.depth).first(where: AsyncFrames.isAsync),
             let index = thread.frames.firstIndex(where: { $0.address == innermost.address?.value }),
             index < thread.asyncContexts.count
         else { return [] }

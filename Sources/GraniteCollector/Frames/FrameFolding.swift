@@ -70,7 +70,8 @@ package enum FrameFolding {
                 var position = 0
                 while position < maxStart, position + length < codes.count {
                     var run = 0
-                    while position + run + length < codes.count, codes[position + run] == codes[position + run + length] {
+                    while position + run + length < codes.count, codes[position + run] == codes[position + run + length]
+                    {
                         run += 1
                     }
                     let found = Cycle(start: position, length: length, repeats: run / length)

@@ -49,14 +49,6 @@ struct EvidenceReader {
                 of: evidence.modules, memory: nil, vdso: evidence.page.vdso, opensFiles: opensFiles)
         }
         if isFull { evidence.nearRegisters = readNearRegisters(evidence.page, memory) }
-        if opensFiles {
-            // While the worker is held: a deep stack, code without a file and the contexts of async callers are read from it.
-            evidence.unwound = Self.unwind(evidence, live: live, isFull: isFull)
-            if let live, let crashed = evidence.unwound.first {
-                evidence.asyncChains = AsyncChains.read(crashed.asyncContexts, map: evidence.page.map, memory: live)
-            }
-            clock.lap("collector unwind")
-        }
         if let failure = live?.failure {
             evidence.errors.append("Not all of the worker's memory could be read: \(failure).")
             evidence.isIncomplete = true
@@ -66,6 +58,14 @@ struct EvidenceReader {
             evidence.isIncomplete = true
         }
         clock.lap("collector memory")
+        if opensFiles {
+            // While the worker is held: a deep stack, code without a file and the contexts of async callers are read from it.
+            evidence.unwound = Self.unwind(evidence, live: live, isFull: isFull)
+            if let live, let crashed = evidence.unwound.first {
+                evidence.asyncChains = AsyncChains.read(crashed.asyncContexts, map: evidence.page.map, memory: live)
+            }
+            clock.lap("collector unwind")
+        }
         evidence.steps = clock.steps
         return evidence
     }

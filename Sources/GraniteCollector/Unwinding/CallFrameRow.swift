@@ -29,7 +29,8 @@ struct CallFrameRow {
     private var readsRegisters: Bool
 
     init(
-        frameAddress: FrameAddress, rules: [(register: Int, rule: Rule)], returnAddressRegister: Int, isSignalFrame: Bool
+        frameAddress: FrameAddress, rules: [(register: Int, rule: Rule)], returnAddressRegister: Int,
+        isSignalFrame: Bool
     ) {
         self.frameAddress = frameAddress
         self.rules = rules
@@ -109,7 +110,9 @@ struct CallFrameRow {
     /// the registers are then as they were.
     func apply(_ registers: inout RegisterSet, cfa: UInt64, word: (UInt64) -> UInt64?) -> Bool {
         let before = readsRegisters ? registers : nil
-        guard let returnAddress = value(of: returnAddressRegister, registers, cfa: cfa, word: word) else { return false }
+        guard let returnAddress = value(of: returnAddressRegister, registers, cfa: cfa, word: word) else {
+            return false
+        }
         for (register, rule) in rules {
             if let value = value(rule, before ?? registers, cfa: cfa, word: word) {
                 registers.set(register, value)

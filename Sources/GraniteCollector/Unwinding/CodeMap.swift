@@ -96,7 +96,8 @@ final class CodeMap {
         let module = table.modules[index]
         let image = images[module.start]
         let code = ModuleCode(
-            module, bias: image?.bias ?? module.start, descriptor: ModuleIdentity.open(module, image: image), vdso: vdso,
+            module, bias: image?.bias ?? module.start, descriptor: ModuleIdentity.open(module, image: image),
+            vdso: vdso,
             memory: memory.bytes)
         opened[index] = code
         return code

@@ -28,7 +28,8 @@ enum FrameChoice {
     private static func replacingGuesses(_ cfi: UnwoundThread, _ handler: [UInt64], _ isCode: (UInt64) -> Bool)
         -> UnwoundThread?
     {
-        guard let guessed = cfi.frames.firstIndex(where: { $0.trust == .framePointer || $0.trust == .scan }), guessed > 0,
+        guard let guessed = cfi.frames.firstIndex(where: { $0.trust == .framePointer || $0.trust == .scan }),
+            guessed > 0,
             isCode(cfi.frames[guessed - 1].address),
             let position = handler.firstIndex(of: cfi.frames[guessed - 1].address)
         else { return nil }

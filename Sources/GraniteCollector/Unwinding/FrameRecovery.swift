@@ -81,7 +81,8 @@ struct FrameRecovery {
         var slot = registers.stackPointer
         let end = min(frame, slot &+ 8 &* Self.maxNearWords)
         while slot < end {
-            if let address = memory.word(slot), isCode(address), case .direct(let target)?? = code.callSite(before: address),
+            if let address = memory.word(slot), isCode(address),
+                case .direct(let target)?? = code.callSite(before: address),
                 target <= registers.programCounter, registers.programCounter - target < 4096
             {
                 return moved(registers, to: address, stackPointer: slot &+ 8)
@@ -96,7 +97,16 @@ struct FrameRecovery {
         for _ in 0..<Self.maxScannedWords {
             guard slot < stack.end, let word = memory.word(slot) else { return nil }
             if isCode(word), case .some(.some(_)) = code.callSite(before: word) {
-                let next = moved(registers, to: word, stackPointer: slot &+ 8)
+                var next = moved(registers, to: word, stackPointer: slot &+ 8)
+                // A function that makes a frame saves its caller's frame pointer right below the return address.
+                if next[Registers.framePointer] == nil, slot > registers.stackPointer,
+                    let saved = memory.word(slot &- 8),
+                    saved % 8 == 0, saved > slot, stack.contains(saved)
+                {
+                    next.set(Registers.framePointer, saved)
+                    if leadsOn(next) { return next }
+                    next.forget(Registers.framePointer)
+                }
                 if leadsOn(next) { return next }
             }
             slot &+= 8
@@ -110,7 +120,9 @@ struct FrameRecovery {
         guard let cfa = row.frameAddress(registers, word: memory.word) else { return true }
         var next = registers
         guard cfa > registers.stackPointer, row.apply(&next, cfa: cfa, word: memory.word) else { return false }
-        return next.programCounter == 0 || isReturnAddress(next.programCounter)
+        if next.programCounter == 0 { return true }
+        // Words that earlier calls left behind are return addresses, too, but their callers called others.
+        return isReturnAddress(next.programCounter) && !calledElsewhere(next.programCounter, registers.programCounter)
     }
 
     /// Whether a word can be a return address: it points into code, and behind a call unless the code cannot be read.

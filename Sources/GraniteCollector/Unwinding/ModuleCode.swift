@@ -114,7 +114,8 @@ final class ModuleCode {
 
     /// The object as a file would have it, but only its headers and what follows PT_GNU_EH_FRAME in that segment (LSB 10.6.2): linkers put
     /// .eh_frame right behind .eh_frame_hdr. Section headers are not mapped, so they are struck out.
-    private static func readImage(_ module: LoadedModule, bias: UInt64, _ memory: (UInt64, Int) -> [UInt8]?) -> [UInt8]? {
+    private static func readImage(_ module: LoadedModule, bias: UInt64, _ memory: (UInt64, Int) -> [UInt8]?) -> [UInt8]?
+    {
         guard module.fileOffset == 0, var head = memory(module.start, 4096), let elf = ELFImage(bytes: head),
             let header = elf.segments.first(where: { $0.type == 0x6474_e550 }),
             let segment = elf.loadSegments.first(where: {

@@ -111,7 +111,8 @@ package final class Unwinder {
     }
 
     /// A stack only grows towards its base; a damaged one could make the walk go round.
-    private func isProgress(from stackPointer: UInt64, to cfa: UInt64, _ walk: inout Walk, _ last: UnwoundFrame) -> Bool {
+    private func isProgress(from stackPointer: UInt64, to cfa: UInt64, _ walk: inout Walk, _ last: UnwoundFrame) -> Bool
+    {
         if cfa > stackPointer { return true }
         // A leaf function of a processor that keeps the return address in a register.
         if cfa == stackPointer, !last.isReturnAddress { return true }
@@ -130,7 +131,9 @@ package final class Unwinder {
             return nil
         }
         // Nothing calls the function before it: its own beginning was put there as a return address, where coroutines end.
-        if last.isReturnAddress, case .some(nil) = code.callSite(before: last.address), code.point(last.address).row != nil {
+        if last.isReturnAddress, case .some(nil) = code.callSite(before: last.address),
+            code.point(last.address).row != nil
+        {
             walk.frames[walk.frames.count - 1].isReturnAddress = false
             return .outermost
         }
@@ -162,7 +165,8 @@ package final class Unwinder {
     /// The return address is no code: something wrote over it. What lies above may be whole.
     private func recoverBehindDamage(_ walk: inout Walk, _ address: UInt64, _ cfa: UInt64) -> WalkEnd? {
         walk.note(
-            "The return address of frame \(walk.frames.count - 1) is \(Address(address)), which is no code: the stack is damaged there.")
+            "The return address of frame \(walk.frames.count - 1) is \(Address(address)), which is no code: the stack is damaged there."
+        )
         walk.registers.set(Registers.stackPointer, cfa)
         walk.registers.forget(Registers.framePointer)
         guard let last = walk.frames.last else { return .lost }

@@ -62,7 +62,8 @@ final class WalkedMemory {
             start = address
             return true
         }
-        guard let live, liveBytes < Self.maxLiveBytes, granite_monotonic_ns() < liveDeadline, let mapping = map.mapping(containing: address),
+        guard let live, liveBytes < Self.maxLiveBytes, granite_monotonic_ns() < liveDeadline,
+            let mapping = map.mapping(containing: address),
             mapping.isReadable, mapping.end - address >= 8
         else { return false }
         // The whole block as far as it is mapped, else the page: a stack may be resident only in part.
