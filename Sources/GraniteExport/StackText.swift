@@ -40,11 +40,25 @@ struct StackText {
             let rest = foldings.dropFirst().map { " and \(Quantity.grouped($0.0)) \($0.1)" }.joined()
             lines.append(note("\(Quantity.count(first.0, "frame")) \(first.1)\(rest) folded (--all)"))
         }
-        if outline.rows.contains(where: { if case .frame(_, let frame, _) = $0 { frame.trust == .scan } else { false } }
-        ) {
-            lines.append(note("? found by searching the stack for return addresses: may be wrong"))
-        }
+        let trusts = Set(outline.rows.compactMap { if case .frame(_, let frame, _) = $0 { frame.trust } else { nil } })
+        lines += Self.legend.filter { trusts.contains($0.trust) }.map { note("\(Self.mark($0.trust)) \($0.meaning)") }
         return lines
+    }
+
+    /// How a frame was found, where that is less than call frame information.
+    private static let legend: [(trust: Frame.Trust, meaning: String)] = [
+        (.framePointer, "found by the frame pointer: likely right"),
+        (.handler, "found by the worker itself as it died: likely right"),
+        (.scan, "found by searching the stack for return addresses: may be wrong"),
+    ]
+
+    private static func mark(_ trust: Frame.Trust?) -> String {
+        switch trust {
+        case .framePointer: "~"
+        case .handler: "+"
+        case .scan: "?"
+        case .context, .cfi, nil: " "
+        }
     }
 
     private func note(_ text: String) -> TextLine {
@@ -61,7 +75,7 @@ struct StackText {
         var line = TextLine()
         let digits = String(number)
         line.add(String(repeating: " ", count: max(0, 3 - digits.utf8.count)) + digits, .quiet)
-        line.add(frame.trust == .scan ? "?" : " ", .warning)
+        line.add(Self.mark(frame.trust), .warning)
         line.add(
             TerminalText.cutEnd(TerminalText.neutralised(frame.writtenIn), columns: 6), .language,
             width: Self.lead - line.columns - 1)
@@ -87,8 +101,15 @@ struct StackText {
     }
 
     private func symbol(_ frame: Frame) -> String {
-        TerminalText.neutralised((frame.symbol ?? "(no symbol)") + (all && frame.inlined == true ? " [inlined]" : ""))
+        var name = frame.symbol ?? "(no symbol)"
+        if Self.signalTrampolines.contains(name) { name = "(signal handler called)" }
+        // It is on no stack: it waits for what is above it.
+        if frame.kind == .swiftAsync { name = "await " + name }
+        return TerminalText.neutralised(name + (all && frame.inlined == true ? " [inlined]" : ""))
     }
+
+    /// What a signal handler returns to; the frame behind it was interrupted.
+    private static let signalTrampolines: Set<String> = ["__restore_rt", "__restore", "__kernel_rt_sigreturn"]
 
     /// `file:line`, else module and offset, else the address.
     private func location(_ frame: Frame) -> String {

@@ -17,7 +17,7 @@ package enum FrameRole: Sendable {
 
 extension Frame {
     package var role: FrameRole {
-        guard kind == .native else { return .code }
+        guard kind != .python else { return .code }
         let symbol = symbol ?? ""
         let file = module.map { $0.split(separator: "/").last ?? "" } ?? ""
         if symbol.hasPrefix("Swift runtime failure: ") { return .remark }
@@ -80,6 +80,7 @@ extension Frame {
         "start_thread", "clone", "clone3", "__clone", "__clone3", "__GI___clone3", "_start", "__libc_start_main",
         "__libc_start_main_impl",
         "__libc_start_main@@GLIBC_2.34", "__libc_start_call_main", "thread_run", "pythread_wrapper",
+        "__start_context", "granite_run_thread",
         "<deduplicated_symbol>",
     ]
 

@@ -30,8 +30,7 @@ struct Analyst {
             analysis.errors.append("Names are missing: collectors before this one ended without this crash's report.")
             analysis.isIncomplete = true
         }
-        let unwound = unwind(capture, &analysis)
-        clock.lap("collector unwind")
+        let unwound = unwound(capture)
 
         var namer = FrameNamer(modules: evidence.modules, images: evidence.images, symbolizer: symbolizer)
         var sources = SourceReader()
@@ -48,36 +47,21 @@ struct Analyst {
         return analysis
     }
 
-    private func unwind(_ capture: CrashPage.Capture, _ analysis: inout Analysis) -> [UnwoundThread] {
-        let threads = isFull ? evidence.page.threads : Array(evidence.page.threads.prefix(1))
-        let table = ModuleTable(evidence.modules)
-        var unwound = threads.map { thread in
-            UnwoundThread(raw: thread, frames: Self.context(thread), end: thread.hasRegisters ? .lost : .notParked)
-        }
-        if symbolizer != nil {
-            do throws(CollectorError) {
-                unwound = try walk(threads)
-            } catch {
-                analysis.errors.append("The stacks could not be unwound: \(error)")
-                analysis.isIncomplete = true
+    /// The walks, or where no file may be opened the registers alone; the crashed thread's compared with the handler's own walk.
+    private func unwound(_ capture: CrashPage.Capture) -> [UnwoundThread] {
+        var unwound = evidence.unwound
+        if unwound.isEmpty {
+            unwound = (isFull ? evidence.page.threads : Array(evidence.page.threads.prefix(1))).map { thread in
+                UnwoundThread(raw: thread, frames: Self.context(thread), end: thread.hasRegisters ? .lost : .notParked)
             }
         }
+        let table = ModuleTable(evidence.modules)
         if let crashed = unwound.first {
             unwound[0] = FrameChoice.merge(
                 cfi: crashed, handler: capture.handlerFrames.map(\.value),
                 isCode: { table.index(containing: $0) != nil })
         }
         return unwound
-    }
-
-    private func walk(_ threads: [RawThread]) throws(CollectorError) -> [UnwoundThread] {
-        let images = Dictionary(
-            zip(evidence.modules, evidence.images).map { ($0.start, $1) }, uniquingKeysWith: { first, _ in first })
-        let snapshot = evidence.page.snapshot
-        let unwinder = try Unwinder(
-            modules: evidence.modules, vdso: evidence.page.vdso, word: { snapshot?.word(at: $0) },
-            openModule: { ModuleIdentity.open($0, image: images[$0.start]) })
-        return threads.map(unwinder.unwind)
     }
 
     /// The one frame that is known without a walk.
@@ -94,33 +78,71 @@ struct Analyst {
         var report = ThreadReport(tid: thread.raw.tid)
         report.name = thread.raw.name.isEmpty ? nil : thread.raw.name
         report.crashed = isCrashed ? true : nil
-        var native = namer.name(thread.frames)
+        let python = evidence.python?.threads.first { $0.threadID == thread.raw.fsBase && thread.raw.fsBase != 0 }
+        // A runaway recursion is folded before its frames get names. With Python frames to merge in, every native one is needed.
+        let deep = DeepStack(thread, foldsFrom: python == nil ? DeepStack.minFrames : DeepStack.maxMergedFrames)
+        var (native, cycle) = deep.named(&namer)
         if isCrashed {
+            let count = native.count
             if capture.kind != .signal { native = CaptureFrames.removed(from: native) }
-            let callers = evidence.asyncResumes.map { UnwoundFrame(address: $0, isReturnAddress: false, trust: .scan) }
-            native = AsyncFrames.inserted(namer.name(callers), into: native)
+            native = AsyncFrames.inserted(asyncCallers(native, thread, &namer), into: native)
+            if let start = cycle?.start { cycle?.start = max(0, start + native.count - count) }
         }
         report.state = ThreadState.describe(
             isCrashed: isCrashed && capture.kind == .signal, hasRegisters: thread.raw.hasRegisters, frames: native)
 
-        let merged = merge(native, thread, &report)
-        let folded = FrameFolding.fold(merged, reachedLimit: thread.end == .limit || thread.end == .missingMemory)
-        report.frames = folded.frames
-        report.folded = folded.cycle
-        // A recursion that does not end is cut on purpose; its outer end is not missed.
+        let merged = merge(native, thread, python, &report)
+        if let cycle {
+            report.frames = DeepStack.renumbered(merged, around: cycle)
+            report.folded = cycle
+        } else {
+            let folded = FrameFolding.fold(merged, reachedLimit: thread.end == .limit || thread.end == .missingMemory)
+            report.frames = folded.frames
+            report.folded = folded.cycle
+        }
         report.truncated = thread.end == .outermost || thread.end == .notParked ? nil : true
         if thread.end == .notParked {
             report.note = note(report.note, "The thread did not stop in time: it has no registers and no frames.")
         }
-        if thread.end == .missingMemory, folded.cycle == nil {
-            report.note = note(report.note, "The outer frames lie in memory that was not copied.")
-        }
+        for text in thread.notes { report.note = note(report.note, text) }
+        report.note = note(report.note, Self.sentence(thread.end))
         if isCrashed { finishCrashed(&report, thread, &sources) }
         return report
     }
 
-    private func merge(_ native: [Frame], _ thread: UnwoundThread, _ report: inout ThreadReport) -> [Frame] {
-        let python = evidence.python?.threads.first { $0.threadID == thread.raw.fsBase && thread.raw.fsBase != 0 }
+    /// The waiting async callers of the innermost async function, with names. A word is its context if what it leads to are parts of
+    /// async functions; of several the one that leads farthest.
+    private func asyncCallers(_ native: [Frame], _ thread: UnwoundThread, _ namer: inout FrameNamer) -> [Frame] {
+        guard !evidence.asyncChains.isEmpty,
+            let innermost = native.prefix(AsyncFrames.depth).first(where: AsyncFrames.isAsync),
+            let index = thread.frames.firstIndex(where: { $0.address == innermost.address?.value }),
+            index < thread.asyncContexts.count
+        else { return [] }
+        var best: [Frame] = []
+        // What a callee saved of it is as good.
+        for word in thread.asyncContexts[...index].joined() {
+            guard let resumes = evidence.asyncChains[word] else { continue }
+            let frames = resumes.flatMap {
+                namer.name(UnwoundFrame(address: $0, isReturnAddress: false, trust: .cfi))
+            }
+            guard frames.contains(where: AsyncFrames.isAsync), frames.count > best.count else { continue }
+            best = frames
+        }
+        return best
+    }
+
+    private static func sentence(_ end: WalkEnd) -> String? {
+        switch end {
+        case .outermost, .notParked: nil
+        case .missingMemory: "The outer frames lie in memory that was not copied."
+        case .limit: "More than \(Unwinder.maxFrames) frames were not looked at."
+        case .lost: "Nothing on the stack leads to the caller of the outermost frame shown."
+        }
+    }
+
+    private func merge(
+        _ native: [Frame], _ thread: UnwoundThread, _ python: PythonThread?, _ report: inout ThreadReport
+    ) -> [Frame] {
         var frames = native
         if let python {
             report.holdsGIL = python.holdsGIL

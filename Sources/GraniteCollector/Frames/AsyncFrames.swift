@@ -4,13 +4,16 @@ import GraniteReport
 
 enum AsyncFrames {
     /// Frames inside of which the innermost async function is looked for.
-    static let depth = 16
+    static let depth = 64
 
     /// - Parameters:
     ///   - frames: the thread's, innermost first.
     ///   - callers: the frames of the resume functions, innermost first.
     static func inserted(_ callers: [Frame], into frames: [Frame]) -> [Frame] {
-        guard !callers.isEmpty, let position = frames.prefix(depth).lastIndex(where: isAsync) else { return frames }
+        guard !callers.isEmpty, let innermost = frames.prefix(depth).firstIndex(where: isAsync),
+            // What is inlined into one another is one activation.
+            let position = frames[innermost...].firstIndex(where: { $0.inlined != true })
+        else { return frames }
         let waiting = callers.map { caller in
             var frame = caller
             frame.kind = .swiftAsync

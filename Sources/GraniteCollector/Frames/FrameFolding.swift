@@ -16,10 +16,26 @@ package enum FrameFolding {
     package static func fold(_ frames: [Frame], reachedLimit: Bool) -> (
         frames: [Frame], cycle: ThreadReport.FoldedCycle?
     ) {
-        let keys = frames.map(Key.init)
-        guard let (start, length, repeats) = longestCycle(keys) else { return (frames, nil) }
-        let kept = Array(frames[..<(start + length)]) + frames[(start + length * (repeats + 1))...]
-        return (kept, .init(start: start, length: length, repeats: repeats, atLeast: reachedLimit ? true : nil))
+        guard let cycle = longestCycle(frames.map(Key.init)) else { return (frames, nil) }
+        return (
+            removing(cycle, from: frames),
+            .init(start: cycle.start, length: cycle.length, repeats: cycle.repeats, atLeast: reachedLimit ? true : nil)
+        )
+    }
+
+    /// A run of turns that are alike.
+    struct Cycle: Equatable {
+        /// Index of its first frame.
+        var start: Int
+        /// Frames in one turn.
+        var length: Int
+        /// Turns after the first.
+        var repeats: Int
+    }
+
+    /// The frames with one turn of the cycle.
+    static func removing<Element>(_ cycle: Cycle, from frames: [Element]) -> [Element] {
+        Array(frames[..<(cycle.start + cycle.length)]) + frames[(cycle.start + cycle.length * (cycle.repeats + 1))...]
     }
 
     /// What makes two frames the same activation of the same code.
@@ -36,7 +52,8 @@ package enum FrameFolding {
         }
     }
 
-    private static func longestCycle(_ keys: [Key]) -> (start: Int, length: Int, repeats: Int)? {
+    /// The longest run of a cycle that begins among the innermost frames, of the shortest turn; nil if nothing repeats enough.
+    static func longestCycle<Key: Hashable>(_ keys: [Key]) -> Cycle? {
         // Numbers instead of keys: a comparison is then one word.
         var numbers: [Key: Int] = [:]
         let codes = keys.map { key in
@@ -44,23 +61,26 @@ package enum FrameFolding {
             numbers[key] = numbers.count
             return numbers.count - 1
         }
-        var best: (start: Int, length: Int, repeats: Int)?
-        for length in 1...maxCycleLength where codes.count >= 2 * length {
-            // Runs of positions that equal the one a turn later; a run of n positions is n / length further turns.
-            var position = 0
-            while position + length < codes.count {
-                var run = 0
-                while position + run + length < codes.count, codes[position + run] == codes[position + run + length] {
-                    run += 1
+        return codes.withUnsafeBufferPointer { codes in
+            var best: Cycle?
+            for length in 1...maxCycleLength where codes.count >= 2 * length {
+                // Two turns of a known cycle are no new one.
+                if let best, best.start == 0, length % best.length == 0 { continue }
+                // Runs of positions that equal the one a turn later; a run of n positions is n / length further turns.
+                var position = 0
+                while position < maxStart, position + length < codes.count {
+                    var run = 0
+                    while position + run + length < codes.count, codes[position + run] == codes[position + run + length]
+                    {
+                        run += 1
+                    }
+                    let found = Cycle(start: position, length: length, repeats: run / length)
+                    let better = best.map { found.repeats * length > $0.repeats * $0.length } ?? true
+                    if found.repeats > 0, (found.repeats + 1) * length >= minFoldedFrames, better { best = found }
+                    position += run + 1
                 }
-                let repeats = run / length
-                let better = best.map { repeats * length > $0.repeats * $0.length } ?? true
-                if repeats > 0, position < maxStart, (repeats + 1) * length >= minFoldedFrames, better {
-                    best = (position, length, repeats)
-                }
-                position += run + 1
             }
+            return best
         }
-        return best
     }
 }

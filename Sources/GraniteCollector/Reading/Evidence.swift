@@ -12,9 +12,11 @@ package struct Evidence: Sendable {
     /// Bytes at the crashed thread's registers, by index in DWARF order; only where they point into memory.
     package var nearRegisters: [Int: [UInt8]] = [:]
     package var abortMessage: String?
-    /// Resume functions of the waiting Swift async callers, innermost first, found from the context register. They belong to the stack
-    /// only if its innermost function is an async one.
-    package var asyncResumes: [UInt64] = []
+    /// The walked threads, the crashed one first; empty if no file may be opened.
+    package var unwound: [UnwoundThread] = []
+    /// What follows each word that may be a Swift async context (``UnwoundThread/asyncContexts``): where its callers resume, innermost
+    /// first. Which of the words is one is known only when the frames have names.
+    package var asyncChains: [UInt64: [UInt64]] = [:]
     /// Time that each step took.
     package var steps: [CaptureInfo.Step] = []
     /// What could not be done, a sentence each.

@@ -10,7 +10,6 @@ struct EvidenceReader {
     /// Time for the worker's memory: below its own deadline of 1 s, so that it is let go and not given up.
     static let readNanoseconds: UInt64 = 700_000_000
     static let bytesNearRegister = 32
-    static let maxAsyncFrames = 64
 
     /// The collector's end of the memory socket, -1 if the worker is gone.
     var socket: Int32
@@ -41,7 +40,6 @@ struct EvidenceReader {
         if let live, opensFiles {
             evidence.images = ModuleIdentity.images(of: evidence.modules, memory: live, vdso: evidence.page.vdso)
             clock.lap("collector build-ids")
-            evidence.asyncResumes = readAsyncChain(evidence.page, live)
             if evidence.page.capture?.signalNumber == SIGABRT {
                 evidence.abortMessage = AbortMessage.read(
                     modules: evidence.modules, images: evidence.images, memory: live)
@@ -60,6 +58,14 @@ struct EvidenceReader {
             evidence.isIncomplete = true
         }
         clock.lap("collector memory")
+        if opensFiles {
+            // While the worker is held: a deep stack, code without a file and the contexts of async callers are read from it.
+            evidence.unwound = Self.unwind(evidence, live: live, isFull: isFull)
+            if let live, let crashed = evidence.unwound.first {
+                evidence.asyncChains = AsyncChains.read(crashed.asyncContexts, map: evidence.page.map, memory: live)
+            }
+            clock.lap("collector unwind")
+        }
         evidence.steps = clock.steps
         return evidence
     }
@@ -96,24 +102,12 @@ struct EvidenceReader {
         return found
     }
 
-    /// An async function's context begins with its caller's context and the function to resume there (Swift ABI, AsyncContext). Whether
-    /// the register holds a context is not known here: anything that does not look like one ends the chain.
-    private func readAsyncChain(_ page: CapturedPage, _ memory: LiveMemory) -> [UInt64] {
-        guard let registers = page.threads.first?.registers, registers.count > Registers.asyncContext else { return [] }
-        var context = registers[Registers.asyncContext]
-        var resumes: [UInt64] = []
-        var seen: Set<UInt64> = []
-        while resumes.count < Self.maxAsyncFrames, context != 0, context % 8 == 0, seen.insert(context).inserted,
-            page.map.mapping(containing: context)?.isWritable == true, let words = memory.read(at: context, length: 16)
-        {
-            let (parent, resume) = words.withUnsafeBytes {
-                ($0.loadUnaligned(as: UInt64.self), $0.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
-            }
-            guard page.map.mapping(containing: resume)?.isExecutable == true else { break }
-            resumes.append(resume)
-            context = parent
-        }
-        return resumes
+    private static func unwind(_ evidence: Evidence, live: LiveMemory?, isFull: Bool) -> [UnwoundThread] {
+        let page = evidence.page
+        let memory = WalkedMemory(snapshot: page.snapshot, live: live, map: page.map)
+        let unwinder = Unwinder(
+            modules: evidence.modules, images: evidence.images, map: page.map, vdso: page.vdso, memory: memory)
+        return (isFull ? page.threads : Array(page.threads.prefix(1))).map(unwinder.unwind)
     }
 }
 

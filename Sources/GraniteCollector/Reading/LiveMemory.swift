@@ -78,8 +78,8 @@ package final class LiveMemory: RemoteMemory {
             guard case .some(.some(let page)) = pages[number] else { return nil }
             let from = number == first ? Int(range.address % Self.pageBytes) : 0
             let to = min(Int(Self.pageBytes), from + range.length - bytes.count)
-            guard to <= page.count else { return nil }
-            bytes += page[from..<to]
+            guard from <= to, to <= page.count else { return nil }
+            page.withUnsafeBytes { bytes.append(contentsOf: UnsafeRawBufferPointer(rebasing: $0[from..<to])) }
         }
         return bytes
     }

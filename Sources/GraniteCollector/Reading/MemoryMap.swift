@@ -17,10 +17,9 @@ package struct Mapping: Hashable, Sendable {
     /// True if the file had lost its name when the worker crashed: what lies at `path` now may be another build.
     package var isDeleted: Bool
 
-    /// True for a file that can hold code, as opposed to anonymous memory, devices and pseudo mappings.
-    package var isFile: Bool {
-        path.hasPrefix("/") && !path.hasPrefix("/dev/") && !path.hasPrefix("/memfd:") && inode != 0
-    }
+    /// True for a file that can hold code, as opposed to anonymous memory, devices and pseudo mappings. A memfd can: programs load shared
+    /// objects from it.
+    package var isFile: Bool { path.hasPrefix("/") && !path.hasPrefix("/dev/") && inode != 0 }
 
     package func contains(_ address: UInt64) -> Bool { start <= address && address < end }
 }

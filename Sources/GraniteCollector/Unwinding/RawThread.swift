@@ -49,6 +49,10 @@ package struct UnwoundThread: Sendable, Equatable {
     /// Innermost first.
     package var frames: [UnwoundFrame]
     package var end: WalkEnd
+    /// What its reader must know to believe the frames, a sentence each.
+    package var notes: [String] = []
+    /// Words that may be the Swift async context of each of the innermost frames: its register, and what the frame record holds.
+    package var asyncContexts: [[UInt64]] = []
 
     package init(raw: RawThread, frames: [UnwoundFrame], end: WalkEnd) {
         self.raw = raw

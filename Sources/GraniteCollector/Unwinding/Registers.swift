@@ -16,6 +16,7 @@ package enum Registers {
         "rip",
     ]
     package static let count = 17
+    package static let framePointer = 6
     package static let stackPointer = 7
     package static let programCounter = 16
     /// Swift keeps the asynchronous context here (swiftasynccc).
@@ -39,6 +40,7 @@ package enum Registers {
 package enum Registers {
     package static let names = (0...30).map { "x\($0)" } + ["sp", "pc"]
     package static let count = 33
+    package static let framePointer = 29
     package static let stackPointer = 31
     package static let programCounter = 32
     package static let asyncContext = 22

@@ -1,155 +1,185 @@
-// Defines the walk of a thread's stack by call frame information, over libdwfl with our own callbacks (libdwfl.h): registers and stacks
-// come from the snapshot, code and CFI from the files. Nothing here needs the worker alive. One Unwinder belongs to one thread of ours:
-// libdwfl keeps its state without locks.
+// Defines the walk of a thread's stack: by call frame information where there is any, else by the frame pointer, else by searching. Rows of
+// the call frame table are kept by address, so that a runaway recursion is walked to its outermost frame. One Unwinder belongs to one
+// thread of ours: libdw keeps its state without locks.
 
-import CElfutils
-import Glibc
 import GraniteReport
+import GraniteSymbols
 
-/// Walks the threads of one snapshot.
+/// Walks the threads of one capture.
 package final class Unwinder {
-    /// Frames that are looked at in one thread; deeper ones are a recursion whose turns are all alike.
-    package static let maxFrames = 4096
+    /// Frames of one thread at most: 8 MiB of the smallest frames there are (16 bytes), twice.
+    package static let maxFrames = 1 << 20
+    /// Frames in which an async function is looked for.
+    static let asyncDepth = 64
+    /// How often a walk may change to another stack: a signal's alternate stack, coroutines inside coroutines.
+    static let maxStackChanges = 64
+    /// How often a walk may be without call frame information.
+    static let maxRecoveries = 4096
+    static let maxNotes = 3
 
-    private let session: OpaquePointer
-    private let context: UnwindContext
-    private let callbacks: UnsafeMutablePointer<Dwfl_Callbacks>
-    private let threadCallbacks: UnsafeMutablePointer<Dwfl_Thread_Callbacks>
-    private var hasCallFrameInformation: [UInt64: Bool] = [:]
+    private let memory: WalkedMemory
+    private let code: CodeMap
+    private let map: MemoryMap
+    private let recovery: FrameRecovery
 
     /// - Parameters:
-    ///   - modules: what was loaded, in order of address.
+    ///   - images: in the order of `modules`.
     ///   - vdso: the vdso's bytes if they were copied; without them threads inside clock_gettime have one frame.
-    ///   - word: the native word at an address of the snapshot, nil if it was not copied.
-    ///   - openModule: opens a module's file for reading, or nil if it is gone or another build. The unwinder closes it.
-    package init(
-        modules: [LoadedModule], vdso: [UInt8]?, word: @escaping (UInt64) -> UInt64?,
-        openModule: @escaping (LoadedModule) -> Int32?
-    ) throws(CollectorError) {
-        context = UnwindContext(modules: modules, vdso: vdso, word: word, openModule: openModule)
-        callbacks = .allocate(capacity: 1)
-        callbacks.initialize(to: UnwindContext.makeFileCallbacks())
-        threadCallbacks = .allocate(capacity: 1)
-        threadCallbacks.initialize(to: UnwindContext.makeThreadCallbacks())
-        guard let session = dwfl_begin(callbacks) else {
-            callbacks.deallocate()
-            threadCallbacks.deallocate()
-            throw Self.error("libdwfl could not begin a session")
-        }
-        self.session = session
-        dwfl_report_begin(session)
-        for (index, module) in modules.enumerated() where !module.isVDSO || vdso != nil {
-            guard let reported = dwfl_report_module(session, module.path, module.start, module.end) else { continue }
-            var userData: UnsafeMutablePointer<UnsafeMutableRawPointer?>?
-            dwfl_module_info(reported, &userData, nil, nil, nil, nil, nil, nil)
-            userData?.pointee = context.reference(toModule: index)
-        }
-        dwfl_report_end(session, nil, nil)
-        // The pid only names the session; nothing is read from such a process.
-        guard dwfl_attach_state(session, nil, getpid(), threadCallbacks, Unmanaged.passUnretained(context).toOpaque())
-        else {
-            let error = Self.error("libdwfl found no module of a known architecture among \(modules.count)")
-            throw error
-        }
-    }
-
-    deinit {
-        dwfl_end(session)
-        callbacks.deallocate()
-        threadCallbacks.deallocate()
-    }
-
-    private static func error(_ doing: String) -> CollectorError {
-        CollectorError(
-            .unwinder, doing: "\(doing) (\(dwfl_errmsg(-1).map { String(cString: $0) } ?? "no reason given"))")
+    init(modules: [LoadedModule], images: [ModuleImage], map: MemoryMap, vdso: [UInt8]?, memory: WalkedMemory) {
+        self.memory = memory
+        self.map = map
+        code = CodeMap(modules: modules, images: images, map: map, vdso: vdso, memory: memory)
+        recovery = FrameRecovery(code: code, memory: memory, map: map)
     }
 
     /// Walks one thread from its registers.
-    package func unwind(_ thread: RawThread) -> UnwoundThread {
-        guard thread.hasRegisters, thread.registers.count >= Registers.count else {
+    func unwind(_ thread: RawThread) -> UnwoundThread {
+        guard thread.hasRegisters, let registers = RegisterSet(thread.registers) else {
             return UnwoundThread(raw: thread, frames: [], end: .notParked)
         }
-        let registers = Array(thread.registers.prefix(Registers.count))
-        let pc = registers[Registers.programCounter]
-        if dwfl_addrmodule(session, pc) != nil {
-            let (frames, end) = walk(from: registers, firstIsReturnAddress: false)
-            return UnwoundThread(raw: thread, frames: frames, end: end)
+        memory.beginThread()
+        var walk = Walk(registers)
+        walk.append(.context, isReturnAddress: false)
+        var end: WalkEnd?
+        while end == nil {
+            if walk.asyncContexts.count < Self.asyncDepth { walk.asyncContexts.append(contexts(walk.registers)) }
+            end = walk.frames.count < Self.maxFrames ? step(&walk) : .limit
         }
-        return unwindFromStrayPC(thread, registers)
+        var unwound = UnwoundThread(raw: thread, frames: walk.frames, end: end ?? .lost)
+        unwound.notes = walk.notes
+        unwound.asyncContexts = walk.asyncContexts
+        return unwound
     }
 
-    /// The CPU jumped to where no code is. If it came by a call, the word at the stack pointer says from where.
-    private func unwindFromStrayPC(_ thread: RawThread, _ registers: [UInt64]) -> UnwoundThread {
-        let stackPointer = registers[Registers.stackPointer]
-        let stray = UnwoundFrame(
-            address: registers[Registers.programCounter], isReturnAddress: false, trust: .context,
-            stackPointer: stackPointer)
-        guard let pushed = Registers.pushedReturnAddressBytes, let caller = context.word(stackPointer), caller > 0,
-            dwfl_addrmodule(session, caller &- 1) != nil
-        else {
-            return UnwoundThread(raw: thread, frames: [stray], end: .lost)
+    /// A walk on its way.
+    private struct Walk {
+        var registers: RegisterSet
+        var frames: [UnwoundFrame] = []
+        var asyncContexts: [[UInt64]] = []
+        var notes: [String] = []
+        var stackChanges = 0
+        var recoveries = 0
+        /// Once a frame was guessed, what follows from its registers must prove itself.
+        var isDoubtful = false
+
+        init(_ registers: RegisterSet) { self.registers = registers }
+
+        mutating func append(_ trust: Frame.Trust, isReturnAddress: Bool) {
+            frames.append(
+                .init(
+                    address: registers.programCounter, isReturnAddress: isReturnAddress, trust: trust,
+                    stackPointer: registers.stackPointer))
         }
-        var repaired = registers
-        // One less lies inside the call: the CFI row is that of the call even where the callee never returns and the next
-        // instruction belongs to another function.
-        repaired[Registers.programCounter] = caller &- 1
-        repaired[Registers.stackPointer] = stackPointer &+ pushed
-        var (frames, end) = walk(from: repaired, firstIsReturnAddress: true)
-        if !frames.isEmpty {
-            frames[0].address = caller
-            frames[0].trust = .scan
+
+        mutating func note(_ text: String) {
+            if notes.count < Unwinder.maxNotes, !notes.contains(text) { notes.append(text) }
         }
-        return UnwoundThread(raw: thread, frames: [stray] + frames, end: end)
     }
 
-    private func walk(from registers: [UInt64], firstIsReturnAddress: Bool) -> ([UnwoundFrame], WalkEnd) {
-        context.begin(registers)
-        let status = dwfl_getthread_frames(
-            session, UnwindContext.threadID,
-            { frame, argument in
-                guard let frame, let argument else { return Int32(DWARF_CB_ABORT) }
-                return Unmanaged<UnwindContext>.fromOpaque(argument).takeUnretainedValue().visit(frame)
-            }, Unmanaged.passUnretained(context).toOpaque())
-        var frames = context.frames
-        for index in frames.indices {
-            if index == 0 {
-                frames[0].isReturnAddress = firstIsReturnAddress
-                frames[0].trust = .context
-            } else {
-                // libdwfl does not say how it found a frame: where the callee has no CFI it followed the frame pointer.
-                frames[index].trust = isCovered(frames[index - 1]) ? .cfi : .framePointer
-            }
+    /// Goes one frame out; nil if there is another.
+    private func step(_ walk: inout Walk) -> WalkEnd? {
+        guard let last = walk.frames.last else { return .lost }
+        memory.missedMemory = false
+        // One less than a return address lies inside the call, even where the callee never returns.
+        let point = code.point(last.isReturnAddress ? last.address &- 1 : last.address)
+        guard let row = point.row else { return stepWithoutRow(&walk, last, point) }
+        if row.isSignalFrame { walk.frames[walk.frames.count - 1].isReturnAddress = false }
+        if row.isOutermost { return .outermost }
+        var next = walk.registers
+        guard let cfa = row.frameAddress(next, word: memory.word) else { return recover(&walk, last) }
+        guard row.apply(&next, cfa: cfa, word: memory.word) else {
+            return memory.missedMemory ? .missingMemory : recover(&walk, last)
         }
-        let end: WalkEnd
-        if frames.count >= Self.maxFrames {
-            end = .limit
-        } else if context.missedMemory {
-            // libdwfl takes a stack word that it cannot read for the end of the stack, and says that all went well.
-            end = .missingMemory
-        } else {
-            end = status == 0 ? .outermost : .lost
+        let address = next.programCounter
+        if address == 0 { return .outermost }
+        guard row.isSignalFrame || isProgress(from: walk.registers.stackPointer, to: cfa, &walk, last) else {
+            return walk.isDoubtful ? recover(&walk, last) : .lost
         }
-        return (frames, end)
+        if row.isSignalFrame {
+            walk.registers = next
+            walk.append(.cfi, isReturnAddress: false)
+            return nil
+        }
+        guard code.point(address &- 1).isCode else {
+            guard !walk.isDoubtful else { return recover(&walk, last) }
+            return recoverBehindDamage(&walk, address, cfa)
+        }
+        if walk.isDoubtful, !recovery.isReturnAddress(address) { return recover(&walk, last) }
+        walk.registers = next
+        walk.append(.cfi, isReturnAddress: true)
+        return nil
     }
 
-    private func isCovered(_ frame: UnwoundFrame) -> Bool {
-        let pc = frame.isReturnAddress ? frame.address &- 1 : frame.address
-        if let known = hasCallFrameInformation[pc] { return known }
-        var covered = false
-        if let module = dwfl_addrmodule(session, pc) {
-            var bias: Dwarf_Addr = 0
-            var found: OpaquePointer?
-            if let cfi = dwfl_module_eh_cfi(module, &bias), dwarf_cfi_addrframe(cfi, pc &- bias, &found) == 0 {
-                covered = true
-            }
-            if !covered, let cfi = dwfl_module_dwarf_cfi(module, &bias),
-                dwarf_cfi_addrframe(cfi, pc &- bias, &found) == 0
-            {
-                covered = true
-            }
-            free(UnsafeMutableRawPointer(found))
+    /// A stack only grows towards its base; a damaged one could make the walk go round.
+    private func isProgress(from stackPointer: UInt64, to cfa: UInt64, _ walk: inout Walk, _ last: UnwoundFrame) -> Bool
+    {
+        if cfa > stackPointer { return true }
+        // A leaf function of a processor that keeps the return address in a register.
+        if cfa == stackPointer, !last.isReturnAddress { return true }
+        walk.stackChanges += 1
+        return walk.stackChanges <= Self.maxStackChanges
+            && map.mapping(containing: cfa) != map.mapping(containing: stackPointer)
+    }
+
+    private func stepWithoutRow(_ walk: inout Walk, _ last: UnwoundFrame, _ point: CodePoint) -> WalkEnd? {
+        if point.isCode, code.bytes(last.address, SignalTrampoline.code.count) == SignalTrampoline.code,
+            let interrupted = SignalTrampoline.interrupted(walk.registers, word: memory.word)
+        {
+            walk.frames[walk.frames.count - 1].isReturnAddress = false
+            walk.registers = interrupted
+            walk.append(.framePointer, isReturnAddress: false)
+            return nil
         }
-        hasCallFrameInformation[pc] = covered
-        return covered
+        // Nothing calls the function before it: its own beginning was put there as a return address, where coroutines end.
+        if last.isReturnAddress, case .some(nil) = code.callSite(before: last.address),
+            code.point(last.address).row != nil
+        {
+            walk.frames[walk.frames.count - 1].isReturnAddress = false
+            return .outermost
+        }
+        if let module = point.module {
+            switch code.source(ofModule: module) {
+            case .file: break
+            case .memory, .none:
+                walk.note(
+                    "\(code.name(ofModule: module)) on disk is not the build that was loaded: its callers were found without its file."
+                )
+            }
+        }
+        return recover(&walk, last)
+    }
+
+    /// Finds the caller without call frame information.
+    private func recover(_ walk: inout Walk, _ last: UnwoundFrame) -> WalkEnd? {
+        walk.recoveries += 1
+        guard walk.recoveries <= Self.maxRecoveries,
+            let (next, trust) = recovery.caller(of: walk.registers, isInterrupted: !last.isReturnAddress),
+            next.stackPointer > walk.registers.stackPointer
+        else { return memory.missedMemory ? .missingMemory : .lost }
+        walk.isDoubtful = true
+        walk.registers = next
+        walk.append(trust, isReturnAddress: true)
+        return nil
+    }
+
+    /// The return address is no code: something wrote over it. What lies above may be whole.
+    private func recoverBehindDamage(_ walk: inout Walk, _ address: UInt64, _ cfa: UInt64) -> WalkEnd? {
+        walk.note(
+            "The return address of frame \(walk.frames.count - 1) is \(Address(address)), which is no code: the stack is damaged there."
+        )
+        walk.registers.set(Registers.stackPointer, cfa)
+        walk.registers.forget(Registers.framePointer)
+        guard let last = walk.frames.last else { return .lost }
+        return recover(&walk, last)
+    }
+
+    private func contexts(_ registers: RegisterSet) -> [UInt64] {
+        var found: [UInt64] = []
+        if let context = registers[Registers.asyncContext] { found.append(context) }
+        // The extended frame of an async function keeps its context below the saved frame pointer (swift, docs/ABI/CallingConvention).
+        if let framePointer = registers[Registers.framePointer], let bytes = memory.bytes(framePointer &- 8, 8) {
+            found.append(bytes.withUnsafeBytes { $0.loadUnaligned(as: UInt64.self) })
+        }
+        return found
     }
 }

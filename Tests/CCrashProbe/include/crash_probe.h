@@ -27,6 +27,27 @@ int granite_probe_trap(void);
 /// free(3) twice: glibc aborts.
 int granite_probe_double_free(void);
 
+/// Opens a library and crashes in what its function `outer` calls back, all of it from frames.c.
+int granite_probe_through(const char *_Nonnull library);
+/// The same, after the file at `LIBRARY.new` has taken the loaded library's name.
+int granite_probe_through_replaced(const char *_Nonnull library);
+/// The same with a copy in a memfd.
+int granite_probe_through_memfd(const char *_Nonnull library);
+/// Crashes in what two generated functions call, one without and one with a frame pointer.
+int granite_probe_through_generated(void);
+/// A signal handler crashes that interrupted a loop, on this stack or the alternate one.
+int granite_probe_in_handler(int on_alternate_stack);
+/// Crashes below a return address that was overwritten.
+int granite_probe_smashed(void);
+/// Returns to an address that is none.
+int granite_probe_return_wild(void);
+/// Calls an address where nothing is.
+int granite_probe_call_wild(void);
+/// Crashes on a stack of makecontext(3).
+int granite_probe_in_coroutine(void);
+/// Crashes below qsort(3), variable arguments and alloca(3).
+int granite_probe_odd_frames(void);
+
 /// Runs `body` on a new pthread with a stack of `stack_bytes` and joins it.
 int granite_probe_on_thread(size_t stack_bytes, int (*_Nonnull body)(void));
 /// Starts `count` threads, which sleep in nanosleep, futex, read or pause for ever; returns when all do, at least have begun.
