@@ -13,7 +13,7 @@ extension ReportText {
         return TextLine.wrapped(first, text, role, hanging: Self.labelWidth, width: width)
     }
 
-    var facts: [TextLine] { diagnosis + others + inFlight + symbols + capture + process }
+    var facts: [TextLine] { diagnosis + exception + interpreter + others + inFlight + symbols + capture + process }
 
     private var diagnosis: [TextLine] {
         guard let diagnosis = report.diagnosis else { return [] }

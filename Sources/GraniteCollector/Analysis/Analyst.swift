@@ -8,6 +8,7 @@ import GraniteSymbols
 /// What the analysis of one capture found.
 struct Analysis {
     var threads: [ThreadReport] = []
+    var python: PythonInfo?
     var modules: [ModuleInfo] = []
     var creationFrames: [Frame] = []
     var steps: [CaptureInfo.Step] = []
@@ -21,6 +22,16 @@ struct Analyst {
     let symbolizer: Symbolizer?
     /// All threads, all modules, registers; else the crashed thread alone.
     let isFull: Bool
+
+    private let matching: PythonMatching
+
+    init(evidence: Evidence, symbolizer: Symbolizer?, isFull: Bool) {
+        self.evidence = evidence
+        self.symbolizer = symbolizer
+        self.isFull = isFull
+        matching = PythonMatching(
+            python: evidence.python?.threads ?? [], threads: evidence.page.threads, map: evidence.page.map)
+    }
 
     func analyze() -> Analysis {
         var analysis = Analysis()
@@ -36,6 +47,11 @@ struct Analyst {
         var namer = FrameNamer(modules: evidence.modules, images: evidence.images, symbolizer: symbolizer)
         var sources = SourceReader()
         for thread in unwound { analysis.threads.append(report(thread, capture, &namer, &sources, &analysis)) }
+        analysis.threads += PythonThreadReport.unmatched(matching.unmatched, isFull: isFull)
+        analysis.errors += PythonThreadReport.problems(matching, threads: evidence.page.threads, evidence.python)
+        analysis.python = evidence.python.map {
+            PythonThreadReport.info($0, matching: matching, threads: analysis.threads)
+        }
         clock.lap("collector symbolize")
 
         analysis.creationFrames = namer.name(
@@ -103,7 +119,7 @@ struct Analyst {
         report.state = ThreadState.describe(
             isCrashed: isCrashed && capture.kind == .signal, hasRegisters: thread.raw.hasRegisters, frames: native)
 
-        let merged = merge(native, thread, &report)
+        let merged = merge(native, thread, &report, isSignal: capture.kind == .signal)
         let folded = FrameFolding.fold(merged, reachedLimit: thread.end == .limit || thread.end == .missingMemory)
         report.frames = folded.frames
         report.folded = folded.cycle
@@ -119,14 +135,17 @@ struct Analyst {
         return report
     }
 
-    private func merge(_ native: [Frame], _ thread: UnwoundThread, _ report: inout ThreadReport) -> [Frame] {
-        let python = evidence.python?.threads.first { $0.threadID == thread.raw.fsBase && thread.raw.fsBase != 0 }
+    private func merge(
+        _ native: [Frame], _ thread: UnwoundThread, _ report: inout ThreadReport, isSignal: Bool
+    ) -> [Frame] {
+        let states = matching.states[thread.raw.tid] ?? []
         var frames = native
-        if let python {
-            report.holdsGIL = python.holdsGIL
-            let stack = mergePythonFrames(
-                native: native, python: python.frames, nativeTruncated: thread.end != .outermost,
-                pythonTruncated: python.truncated)
+        if !states.isEmpty {
+            PythonThreadReport.describe(&report, thread.raw, states, gils: evidence.python?.gilRanges ?? [])
+            let stack = mergePythonStates(
+                native: native, states: states, nativeTruncated: thread.end != .outermost,
+                innermostIsLinked: isSignal || !thread.raw.isCrashed
+                    ? isInnermostLoopLinked(thread.frames, state: states.first) : nil)
             frames = stack.frames
             report.unmergedPythonFrames = stack.unmerged?.map(Self.withInApp)
             report.note = note(report.note, stack.note)
