@@ -24,7 +24,7 @@ struct CrashJob: Sendable {
     /// The most that the operator wants: 0 off, 1 short, 2 full. The worker's own level may be lower.
     var level: UInt32
     /// Whether reports hold local variables of Python functions.
-    var withLocals: Bool
+    var withLocals = false
     var shared: Shared
 
     /// What all jobs use.
