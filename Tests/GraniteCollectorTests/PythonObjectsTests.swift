@@ -44,7 +44,8 @@ struct PythonObjectsTests {
         #expect(snapshot.threads.filter { $0.frames.contains { $0.locals != nil } }.count == 1)
         let thread = try #require(snapshot.threads.first { $0.threadID == named.threadID })
         let outer = try #require(thread.frames.first { $0.name.hasSuffix("outer") })
-        let locals = Dictionary((outer.locals ?? []).map { ($0.name, $0.value) }, uniquingKeysWith: { first, _ in first })
+        let locals = Dictionary(
+            (outer.locals ?? []).map { ($0.name, $0.value) }, uniquingKeysWith: { first, _ in first })
         #expect(locals["argument"] == "'first'")
         #expect(locals["rest"] == "(2, 3)")
         #expect(locals["keyword"] == "'url://ann:[redacted]@host/'")
