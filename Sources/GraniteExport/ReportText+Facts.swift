@@ -13,7 +13,9 @@ extension ReportText {
         return TextLine.wrapped(first, text, role, hanging: Self.labelWidth, width: width)
     }
 
-    var facts: [TextLine] { diagnosis + others + inFlight + before + memory + symbols + capture + process }
+    var facts: [TextLine] {
+        diagnosis + exception + interpreter + others + inFlight + before + memory + symbols + capture + process
+    }
 
     private var diagnosis: [TextLine] {
         guard let diagnosis = report.diagnosis else { return [] }

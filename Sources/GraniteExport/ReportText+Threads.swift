@@ -73,7 +73,7 @@ extension ReportText {
         return [heading] + body(first)
     }
 
-    private func name(_ thread: ThreadReport) -> String {
+    func name(_ thread: ThreadReport) -> String {
         guard let name = thread.name else { return "Thread \(thread.tid)" }
         let harmless = TerminalText.neutralised(TerminalText.bounded(name, scalars: 128))
         return "Thread \(thread.tid) \"\(TerminalText.cutEnd(harmless, columns: 64))\""

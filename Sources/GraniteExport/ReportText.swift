@@ -13,6 +13,8 @@ package struct ReportText: Sendable {
         package var threads = false
         /// Registers of the crashed thread.
         package var registers = false
+        /// Local variables of Python functions, if the report has them.
+        package var locals = false
         package var theme = Theme.plain
         /// How often the bug came; nil if that is not known.
         package var occurrences: Occurrences?
@@ -37,7 +39,10 @@ package struct ReportText: Sendable {
             separator: "\n")
     }
 
-    var stack: StackText { StackText(width: width, all: options.all, directory: report.process?.directory) }
+    var stack: StackText {
+        StackText(
+            width: width, all: options.all, locals: options.locals || options.all, directory: report.process?.directory)
+    }
 
     /// The first paragraph: what, why, for whom, since when, how often.
     private var head: [TextLine] {

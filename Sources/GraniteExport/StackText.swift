@@ -5,6 +5,8 @@ import GraniteReport
 struct StackText {
     let width: Int
     let all: Bool
+    /// Whether local variables are shown under their functions.
+    var locals = false
     /// Working directory of the process, to which paths are shortened.
     let directory: String?
 
@@ -28,6 +30,7 @@ struct StackText {
             case .frame(let number, let frame, let source):
                 lines += frameLines(number, frame, room: room, symbolWidth: symbolWidth, locationWidth: locationWidth)
                 lines += sourceLines(source, current: frame.line)
+                if locals { lines += localLines(frame.locals ?? []) }
             case .turns(let length, let repeats, let atLeast):
                 let turns = "\(atLeast ? "at least " : "")\(Quantity.grouped(repeats)) more turns of"
                 lines.append(note("… \(turns) \(length == 1 ? "this frame" : "these \(length) frames")"))
@@ -133,6 +136,21 @@ struct StackText {
             for short in ["\(first)/…/\(last)", "…/\(last)"] where TerminalText.columns(short) <= limit { return short }
         }
         return TerminalText.cutMiddle(location, columns: limit)
+    }
+
+    /// `name = value`, a line each; wrapped only if nothing may be left out.
+    private func localLines(_ locals: [Frame.Local]) -> [TextLine] {
+        let indent = String(repeating: " ", count: Self.lead + 2)
+        return locals.flatMap { local in
+            var line = TextLine(indent)
+            line.add(TerminalText.cutEnd(TerminalText.neutralised(local.name), columns: 32) + " = ", .quiet)
+            let value = TerminalText.neutralised(local.value)
+            guard all else {
+                line.add(TerminalText.cutEnd(value, columns: max(10, width - line.columns)))
+                return [line]
+            }
+            return TextLine.wrapped(line, value, nil, hanging: Self.lead + 6, width: width)
+        }
     }
 
     /// Source under its frame, without the indentation that all of it has, an arrow at the line that was running.

@@ -18,6 +18,7 @@ extension CrashReport {
         recentRequests = fields.lenientArray(.recentRequests)
         dropSite = fields.lenient(.dropSite)
         threads = fields.lenientArray(.threads)
+        python = fields.lenient(.python)
         modules = fields.lenientArray(.modules)
         breadcrumbs = fields.lenientArray(.breadcrumbs)
         logTail = fields.lenientArray(.logTail)
@@ -181,9 +182,11 @@ extension ThreadReport {
         let fields = try decoder.container(keyedBy: CodingKeys.self)
         tid = fields.lenient(.tid) ?? 0
         name = fields.lenient(.name)
+        nativeName = fields.lenient(.nativeName)
         crashed = fields.lenient(.crashed)
         state = fields.lenient(.state)
         holdsGIL = fields.lenient(.holdsGIL)
+        exception = fields.lenient(.exception)
         registers = fields.lenientArray(.registers)
         frames = fields.lenientArray(.frames)
         unmergedPythonFrames = fields.lenientArray(.unmergedPythonFrames)
@@ -210,6 +213,7 @@ extension Frame {
         line = fields.lenient(.line)
         column = fields.lenient(.column)
         inApp = fields.lenient(.inApp)
+        locals = fields.lenientArray(.locals)
         source = fields.lenientArray(.source)
     }
 }

@@ -26,6 +26,8 @@ package struct CrashReport: Codable, Sendable, Equatable {
     package var dropSite: DropSite?
     /// The crashed thread first.
     package var threads: [ThreadReport]?
+    /// The interpreter, if one ran and could be read.
+    package var python: PythonInfo?
     package var modules: [ModuleInfo]?
     package var breadcrumbs: [Breadcrumb]?
     /// The worker's last lines on stderr, oldest first.
@@ -61,7 +63,7 @@ package struct CrashReport: Codable, Sendable, Equatable {
         case id, schema, time, kind, reason, diagnosis, signal, process, worker, request, requests
         case recentRequests = "recent_requests"
         case dropSite = "drop_site"
-        case threads, modules, breadcrumbs
+        case threads, python, modules, breadcrumbs
         case logTail = "log_tail"
         case fingerprint, capture
     }

@@ -16,6 +16,7 @@ package enum Redaction {
         let argv = report.process?.argv
         report.process?.argv = argv.map(arguments)
         report.logTail = report.logTail?.map(text)
+        report.threads = report.threads?.map(redacted)
         report.breadcrumbs = report.breadcrumbs?.map { crumb in
             var crumb = crumb
             crumb.message = crumb.message.map(text)
@@ -70,11 +71,51 @@ package enum Redaction {
         return result
     }
 
+    private static func redacted(_ thread: ThreadReport) -> ThreadReport {
+        var thread = thread
+        let message = thread.exception?.message
+        thread.exception?.message = message.map(text)
+        func withoutSecrets(_ frame: Frame) -> Frame {
+            guard frame.locals != nil else { return frame }
+            var frame = frame
+            frame.locals = frame.locals?.map { local in
+                .init(name: local.name, value: isSecretName(local.name) ? mark : text(local.value))
+            }
+            return frame
+        }
+        thread.frames = thread.frames?.map(withoutSecrets)
+        thread.unmergedPythonFrames = thread.unmergedPythonFrames?.map(withoutSecrets)
+        return thread
+    }
+
     private static func redacted(_ request: RequestInfo) -> RequestInfo {
         var request = request
         request.target = request.target.map(target)
         return request
     }
+
+    /// Whether the value of a variable or of a dictionary's entry is to be left out because of its name. Broader than for
+    /// text: each word of the name counts (`signing_key`, `authHeader`), and cookies do.
+    package static func isSecretName(_ name: String) -> Bool {
+        if isSecret(name[...]) { return true }
+        var words = [""]
+        var wasLower = false
+        for character in name {
+            guard character.isLetter || character.isNumber else {
+                words.append("")
+                wasLower = false
+                continue
+            }
+            if character.isUppercase, wasLower { words.append("") }
+            wasLower = character.isLowercase
+            words[words.count - 1] += character.lowercased()
+        }
+        return words.contains { wholeNames.contains($0) && $0 != "code" || variableWords.contains($0) }
+    }
+
+    private static let variableWords: Set<String> = [
+        "cookie", "cookies", "csrf", "keys", "bearer", "credentials", "dsn", "salt", "nonce",
+    ]
 
     private static func isSecret(_ name: Substring) -> Bool {
         let lower = name.lowercased()

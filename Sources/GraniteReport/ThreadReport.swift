@@ -4,10 +4,14 @@
 package struct ThreadReport: Codable, Sendable, Equatable {
     package var tid: Int
     package var name: String?
+    /// The kernel's name of the thread, if Python calls it `name`.
+    package var nativeName: String?
     package var crashed: Bool?
     /// `crashed`, `running`, `waiting for the GIL`, `idle`, `event loop`, `blocked`, `not parked`; words for a reader.
     package var state: String?
     package var holdsGIL: Bool?
+    /// The Python exception that the crashed thread was handling, or that was on its way up its stack.
+    package var exception: ExceptionInfo?
     /// DWARF order, the interrupted frame's.
     package var registers: [Register]?
     /// Innermost first. Python and native merged.
@@ -57,8 +61,11 @@ package struct ThreadReport: Codable, Sendable, Equatable {
     }
 
     enum CodingKeys: String, CodingKey {
-        case tid, name, crashed, state
+        case tid, name
+        case nativeName = "native_name"
+        case crashed, state
         case holdsGIL = "holds_gil"
+        case exception
         case registers, frames
         case unmergedPythonFrames = "unmerged_python_frames"
         case note, truncated, folded
@@ -90,10 +97,22 @@ package struct Frame: Codable, Sendable, Equatable {
     package var column: Int?
     /// True for the application's own code, false for the runtime's, libraries' and the interpreter's.
     package var inApp: Bool?
+    /// Local variables of a Python function, if they were asked for (`--locals`); secrets are left out by their names.
+    package var locals: [Local]?
     /// Lines around `line`.
     package var source: [SourceLine]?
 
     package init(kind: Kind) { self.kind = kind }
+
+    package struct Local: Codable, Sendable, Equatable {
+        package var name: String
+        /// Like Python's repr(), bounded.
+        package var value: String
+        package init(name: String, value: String) {
+            self.name = name
+            self.value = value
+        }
+    }
 
     package enum Kind: String, Codable, Sendable {
         case native, python
@@ -127,6 +146,7 @@ package struct Frame: Codable, Sendable, Equatable {
         case rawSymbol = "raw_symbol"
         case language, inlined, file, line, column
         case inApp = "in_app"
+        case locals
         case source
     }
 }

@@ -15,6 +15,8 @@ package struct SupervisorConfiguration: Sendable {
     /// Added to the environment of workers and collector.
     package var environment: [(name: String, value: String)]
     package var level: BacktraceLevel
+    /// Whether reports hold local variables of the crashed thread's Python functions.
+    package var keepsLocals: Bool
     /// The `granite-crash` to run as collector.
     package var collectorExecutable: String
     package var crashDirectory: String
@@ -26,7 +28,8 @@ package struct SupervisorConfiguration: Sendable {
     package init(
         rules: Fleet.Rules, listeners: [ListeningSocket], workerExecutable: String,
         workerArguments: [String] = ["worker"], payload: [UInt8] = [],
-        environment: [(name: String, value: String)] = [], level: BacktraceLevel = .short, collectorExecutable: String,
+        environment: [(name: String, value: String)] = [], level: BacktraceLevel = .short, keepsLocals: Bool = false,
+        collectorExecutable: String,
         crashDirectory: String,
         wrapsOutput: Bool, collectorPatience: Duration = .seconds(5)
     ) {
@@ -37,6 +40,7 @@ package struct SupervisorConfiguration: Sendable {
         self.payload = payload
         self.environment = environment
         self.level = level
+        self.keepsLocals = keepsLocals
         self.collectorExecutable = collectorExecutable
         self.crashDirectory = crashDirectory
         self.wrapsOutput = wrapsOutput

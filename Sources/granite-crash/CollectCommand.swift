@@ -20,6 +20,9 @@ struct CollectCommand: ParsableCommand {
     @Option(help: "How much a report holds: \(BacktraceLevel.allCases.map(\.rawValue).joined(separator: ", ")).")
     var level = BacktraceLevel.full
 
+    @Flag(help: "Keep local variables of the crashed thread's Python functions.")
+    var locals = false
+
     func validate() throws {
         guard fcntl(controlFd, F_GETFD) >= 0 else {
             throw ValidationError(
@@ -33,7 +36,9 @@ struct CollectCommand: ParsableCommand {
         // collector by closing the socket. EFAULT and EPIPE are answers here, not ends.
         for number in [SIGINT, SIGTERM, SIGHUP, SIGPIPE] { signal(number, SIG_IGN) }
         let store = ReportStore(directory: CrashDirectory(path: crashDir))
-        let collector = try Collector(controlDescriptor: controlFd, store: store, level: level.pageValue) { sentence in
+        let collector = try Collector(
+            controlDescriptor: controlFd, store: store, level: level.pageValue, withLocals: locals
+        ) { sentence in
             let line = sentence + "\n"
             _ = line.withCString { write(STDERR_FILENO, $0, strlen($0)) }
         }

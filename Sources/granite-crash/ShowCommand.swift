@@ -37,6 +37,9 @@ struct ShowCommand: ParsableCommand {
     @Flag(help: "Print the crashed thread's registers.")
     var registers = false
 
+    @Flag(help: "Print the local variables of Python functions (kept by granite serve --locals).")
+    var locals = false
+
     func run() throws {
         try store.withStore { store in
             let stored = try store.load(reference)
@@ -49,6 +52,7 @@ struct ShowCommand: ParsableCommand {
             options.theme = terminal.theme
             options.all = all
             options.threads = threads
+            options.locals = locals
             options.registers = registers || all
             // How often the bug came is worth a line, but no reason to fail.
             options.occurrences = stored.report.fingerprint.flatMap {

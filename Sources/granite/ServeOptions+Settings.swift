@@ -46,6 +46,7 @@ extension ServeOptions {
             accessLog: try given.flag(accessLog, "ACCESS_LOG") ?? false,
             crashDirectory: try crashDirectory(environment),
             level: try given.value(backtrace, "BACKTRACE", "off, short or full") ?? .short,
+            keepsLocals: try given.flag(locals, "LOCALS") ?? false,
             maxRequestLineBytes: try given.size(limitRequestLine, "LIMIT_REQUEST_LINE", 64...1 << 20)
                 ?? http.limits.maxRequestLineBytes,
             maxHeaderFields: try given.number(limitRequestFields, "LIMIT_REQUEST_FIELDS", 1...32_768)

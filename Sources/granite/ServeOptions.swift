@@ -58,6 +58,12 @@ struct ServeOptions: ParsableArguments {
     var crashDir: String?
     @Option(help: "How much of a crash is captured: off, short or full. Default short. [GRANITE_BACKTRACE]")
     var backtrace: BacktraceLevel?
+    @Flag(
+        inversion: .prefixedNo,
+        help:
+            "Keep local variables of the crashed thread's Python functions in reports, secrets left out by name. Off by default. [GRANITE_LOCALS]"
+    )
+    var locals: Bool?
 
     @Option(
         help:

@@ -32,6 +32,7 @@ struct ServeSettings: Sendable {
     var accessLog: Bool
     var crashDirectory: CrashDirectory
     var level: BacktraceLevel
+    var keepsLocals: Bool
     var maxRequestLineBytes: Int
     var maxHeaderFields: Int
     var maxHeaderFieldBytes: Int
@@ -64,7 +65,7 @@ struct ServeSettings: Sendable {
                 // A worker cuts its connections at the deadline itself; it is killed if that does not end it.
                 gracePeriod: gracefulTimeout + .seconds(2), startupTimeout: startupTimeout),
             listeners: listeners, workerExecutable: executable,
-            payload: try payload(listeners: listeners, python: python), level: level,
+            payload: try payload(listeners: listeners, python: python), level: level, keepsLocals: keepsLocals,
             collectorExecutable: ProcessEnvironment.current["GRANITE_CRASH_EXECUTABLE"] ?? "\(folder)/granite-crash",
             crashDirectory: crashDirectory.path, wrapsOutput: logFormat == .json)
     }

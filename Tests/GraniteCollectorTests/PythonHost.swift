@@ -51,8 +51,12 @@ struct PythonHost {
         try #require(stopped)
     }
 
-    func read(from memory: (any RemoteMemory)? = nil) throws -> PythonSnapshot {
-        try PythonStackReader(runtime: truth.runtime, versionHex: truth.version).read(
+    func read(from memory: (any RemoteMemory)? = nil, crashed: UInt64? = nil, withLocals: Bool = false) throws
+        -> PythonSnapshot
+    {
+        try PythonStackReader(
+            runtime: truth.runtime, versionHex: truth.version, crashed: crashed, withLocals: withLocals
+        ).read(
             from: memory ?? ProcessMemory(pid: pid))
     }
 

@@ -29,6 +29,65 @@ struct PythonHostileMemoryTests {
         #expect(known.contains("stand_still"))
     }
 
+    /// Exceptions, names and variables are followed further than frames are: the same damage must end there, too.
+    @Test(
+        .enabled(if: !PythonInstallation.all.isEmpty), arguments: PythonInstallation.oneOfEach, ["locals", "exception"])
+    func damagedObjectsAreReadWithinBounds(_ python: PythonInstallation, scenario: String) async throws {
+        let host = try await PythonHost(python, scenario)
+        let name = scenario == "locals" ? "ж local" : "kind plain"
+        let crashed = try #require(try host.read().threads.first { $0.name == name }).threadID
+        let recorder = Recorder(try ProcessMemory(pid: host.pid))
+        let whole = try host.read(from: recorder, crashed: crashed, withLocals: true)
+        await host.end()
+        var damagedReads = 0
+        for seed in 0..<100 {
+            let memory = DamagedMemory(recorder.pages, seed: UInt64(seed))
+            guard let snapshot = try? host.read(from: memory, crashed: crashed, withLocals: true) else {
+                damagedReads += 1
+                continue
+            }
+            expectBounds(snapshot)
+            for thread in snapshot.threads {
+                #expect((thread.exception?.message ?? "").unicodeScalars.count <= 520)
+                #expect((thread.name ?? "").unicodeScalars.count <= 129)
+                for locals in thread.frames.compactMap(\.locals) {
+                    #expect(locals.count <= PythonLocalsReader.maxVariables)
+                    #expect(locals.allSatisfy { $0.value.unicodeScalars.count <= PythonValueText.maxTotal + 32 })
+                }
+            }
+            if snapshot != whole { damagedReads += 1 }
+        }
+        #expect(damagedReads > 30, "the damage must reach what is read")
+    }
+
+    /// A list that claims 2^39 items, all of them itself; a dictionary as large; an int of 2^28 digits.
+    @Test(arguments: PythonObjectLayout.supported)
+    func containersThatContainThemselvesAndGiganticCountsAreCut(_ offsets: PythonObjectLayout) throws {
+        let layout = try #require(PythonLayout.supported.first { $0.minor == offsets.minor })
+        for (flag, name) in [(25, "list"), (26, "tuple"), (29, "dict"), (24, "int"), (28, "str"), (27, "bytes")] {
+            let memory = MadeUpMemory()
+            let (object, type, meta, text) = (
+                UInt64(0x10_0000), UInt64(0x20_0000), UInt64(0x30_0000), UInt64(0x40_0000)
+            )
+            memory.set(type, at: object &+ UInt64(layout.objectType))
+            memory.set(1 << 39, at: object &+ UInt64(layout.objectSize))
+            memory.set(object, at: object &+ 24)
+            memory.set(object, at: object &+ 32)
+            memory.set(meta, at: type &+ UInt64(layout.objectType))
+            memory.set(text, at: type &+ UInt64(layout.typeName))
+            memory.set(1 << UInt64(flag), at: type &+ UInt64(offsets.typeFlags))
+            memory.set(1 << 31, at: meta &+ UInt64(offsets.typeFlags))
+            memory.set(text: name, at: text)
+            let pages = RemotePages(memory)
+            let values = PythonValueText(
+                objects: PythonObjects(layout: layout, offsets: offsets, pages: pages))
+            values.fetch([object])
+            let told = values.text(object)
+            #expect(told.unicodeScalars.count <= PythonValueText.maxTotal + 1, "\(name)")
+            #expect(pages.roundTrips < 64, "\(name): \(told)")
+        }
+    }
+
     /// Each pointer, one after the other, becomes one into the structures that it was read from: circles of every kind.
     @Test(.enabled(if: !PythonInstallation.all.isEmpty), arguments: PythonInstallation.oneOfEach)
     func circlesEnd(_ python: PythonInstallation) async throws {
@@ -120,7 +179,7 @@ struct PythonHostileMemoryTests {
                 $0.name.unicodeScalars.count <= 4097 && $0.file.unicodeScalars.count <= 4097
             })
         #expect(snapshot.roundTrips <= RemotePages.maxPages)
-        #expect(snapshot.problems.count <= 16 + 2 + 3 * 64)
+        #expect(snapshot.problems.count <= 16 + 3 + 3 * 64)
     }
 }
 
@@ -194,6 +253,27 @@ private final class DamagedMemory: RemoteMemory {
                 return nil
             }
             return Array(bytes[Int(range.address - page)..<Int(range.address - page) + range.length])
+        }
+    }
+}
+
+/// Zeros but for what was set.
+private final class MadeUpMemory: RemoteMemory {
+    private var words: [UInt64: UInt64] = [:]
+
+    func set(_ value: UInt64, at address: UInt64) { words[address & ~7] = value }
+
+    func set(text: String, at address: UInt64) {
+        var value: UInt64 = 0
+        for (index, byte) in text.utf8.prefix(7).enumerated() { value |= UInt64(byte) << UInt64(index * 8) }
+        set(value, at: address)
+    }
+
+    func read(_ ranges: [MemoryRange]) -> [[UInt8]?] {
+        ranges.map { range in
+            (0..<range.length / 8).flatMap { index in
+                withUnsafeBytes(of: words[range.address + UInt64(index * 8)] ?? 0) { Array($0) }
+            }
         }
     }
 }

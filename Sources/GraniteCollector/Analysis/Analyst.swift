@@ -8,6 +8,7 @@ import GraniteSymbols
 /// What the analysis of one capture found.
 struct Analysis {
     var threads: [ThreadReport] = []
+    var python: PythonInfo?
     var modules: [ModuleInfo] = []
     var creationFrames: [Frame] = []
     var steps: [CaptureInfo.Step] = []
@@ -22,6 +23,16 @@ struct Analyst {
     /// All threads, all modules, registers; else the crashed thread alone.
     let isFull: Bool
 
+    private let matching: PythonMatching
+
+    init(evidence: Evidence, symbolizer: Symbolizer?, isFull: Bool) {
+        self.evidence = evidence
+        self.symbolizer = symbolizer
+        self.isFull = isFull
+        matching = PythonMatching(
+            python: evidence.python?.threads ?? [], threads: evidence.page.threads, map: evidence.page.map)
+    }
+
     func analyze() -> Analysis {
         var analysis = Analysis()
         guard let capture = evidence.page.capture else { return analysis }
@@ -35,6 +46,11 @@ struct Analyst {
         var namer = FrameNamer(modules: evidence.modules, images: evidence.images, symbolizer: symbolizer)
         var sources = SourceReader()
         for thread in unwound { analysis.threads.append(report(thread, capture, &namer, &sources, &analysis)) }
+        analysis.threads += PythonThreadReport.unmatched(matching.unmatched, isFull: isFull)
+        analysis.errors += PythonThreadReport.problems(matching, threads: evidence.page.threads, evidence.python)
+        analysis.python = evidence.python.map {
+            PythonThreadReport.info($0, matching: matching, threads: analysis.threads)
+        }
         clock.lap("collector symbolize")
 
         analysis.creationFrames = namer.name(
@@ -78,9 +94,8 @@ struct Analyst {
         var report = ThreadReport(tid: thread.raw.tid)
         report.name = thread.raw.name.isEmpty ? nil : thread.raw.name
         report.crashed = isCrashed ? true : nil
-        let python = evidence.python?.threads.first { $0.threadID == thread.raw.fsBase && thread.raw.fsBase != 0 }
         // A runaway recursion is folded before its frames get names. With Python frames to merge in, every native one is needed.
-        let deep = DeepStack(thread, foldsFrom: python == nil ? DeepStack.minFrames : DeepStack.maxMergedFrames)
+        let deep = DeepStack(thread, foldsFrom: matching.states[thread.raw.tid] == nil ? DeepStack.minFrames : DeepStack.maxMergedFrames)
         var (native, cycle) = deep.named(&namer)
         if isCrashed {
             let count = native.count
@@ -91,7 +106,7 @@ struct Analyst {
         report.state = ThreadState.describe(
             isCrashed: isCrashed && capture.kind == .signal, hasRegisters: thread.raw.hasRegisters, frames: native)
 
-        let merged = merge(native, thread, python, &report)
+        let merged = merge(native, thread, &report, isSignal: capture.kind == .signal)
         if let cycle {
             report.frames = DeepStack.renumbered(merged, around: cycle)
             report.folded = cycle
@@ -141,14 +156,16 @@ struct Analyst {
     }
 
     private func merge(
-        _ native: [Frame], _ thread: UnwoundThread, _ python: PythonThread?, _ report: inout ThreadReport
+        _ native: [Frame], _ thread: UnwoundThread, _ report: inout ThreadReport, isSignal: Bool
     ) -> [Frame] {
+        let states = matching.states[thread.raw.tid] ?? []
         var frames = native
-        if let python {
-            report.holdsGIL = python.holdsGIL
-            let stack = mergePythonFrames(
-                native: native, python: python.frames, nativeTruncated: thread.end != .outermost,
-                pythonTruncated: python.truncated)
+        if !states.isEmpty {
+            PythonThreadReport.describe(&report, thread.raw, states, gils: evidence.python?.gilRanges ?? [])
+            let stack = mergePythonStates(
+                native: native, states: states, nativeTruncated: thread.end != .outermost,
+                innermostIsLinked: isSignal || !thread.raw.isCrashed
+                    ? isInnermostLoopLinked(thread.frames, state: states.first) : nil)
             frames = stack.frames
             report.unmergedPythonFrames = stack.unmerged?.map(Self.withInApp)
             report.note = note(report.note, stack.note)

@@ -38,6 +38,7 @@ struct ReportAssembler {
         }
         if let capture, capture.kind != .signal { report.dropSite = dropSite(capture) }
         report.threads = analysis.threads.isEmpty ? nil : analysis.threads
+        report.python = analysis.python
         report.modules = analysis.modules.isEmpty ? nil : analysis.modules
         let breadcrumbs = page.breadcrumbs.map(Self.breadcrumb)
         report.breadcrumbs = breadcrumbs.isEmpty ? nil : breadcrumbs

@@ -11,6 +11,7 @@ struct PythonFrameWalk {
     private static let fewThreads = 16
 
     struct RawFrame {
+        var address: UInt64
         /// Of the code object; 0 for a shim.
         var code: UInt64
         /// Byte offset into the code; nil if it cannot be told.
@@ -23,6 +24,8 @@ struct PythonFrameWalk {
         var frames: [RawFrame] = []
         /// More frames follow, or could not be read.
         var truncated = false
+        /// Where on the C stack the innermost interpreter loop keeps something of its own; nil before 3.10.
+        var stackAddress: UInt64?
     }
 
     /// In the order of `threads`.
@@ -37,6 +40,7 @@ struct PythonFrameWalk {
         self.pages = pages
         stacks = Array(repeating: Stack(), count: threads.count)
         walk(from: innermostFrames(of: threads))
+        for (index, thread) in threads.enumerated() { stacks[index].stackAddress = stackAddress(of: thread, index) }
     }
 
     /// Addresses of the innermost frames; 0 where a thread runs no Python, nil where that cannot be read.
@@ -50,6 +54,13 @@ struct PythonFrameWalk {
         let cframes: [UInt64?] = threads.map { pages.integer(at: $0.state &+ UInt64(threadCFrame)) }
         pages.fetch(cframes.compactMap { $0.map { MemoryRange(address: $0 &+ UInt64(cframeFrame), length: 8) } })
         return cframes.map { $0.flatMap { $0 == 0 ? 0 : pages.integer(at: $0 &+ UInt64(cframeFrame)) } }
+    }
+
+    /// 3.12 and 3.13 have their shims on the C stack (`entry_frame`, ceval.c), 3.10 and 3.11 a _PyCFrame.
+    private func stackAddress(of thread: PythonThreadList.Thread, _ index: Int) -> UInt64? {
+        guard !stacks[index].frames.isEmpty else { return nil }
+        if layout.frameOwner != nil { return stacks[index].frames.first(where: \.isShim)?.address }
+        return layout.threadCFrame.flatMap { pages.integer(at: thread.state &+ UInt64($0)) }
     }
 
     private mutating func walk(from innermost: [UInt64?]) {
@@ -103,7 +114,9 @@ struct PythonFrameWalk {
                 return nil
             }
             if owner == Self.ownedByCStack {
-                return (RawFrame(code: 0, instruction: nil, endsNativeEval: true, isShim: true), previous)
+                return (
+                    RawFrame(address: frame, code: 0, instruction: nil, endsNativeEval: true, isShim: true), previous
+                )
             }
         }
         var endsNativeEval = layout.frameOwner == nil
@@ -112,7 +125,8 @@ struct PythonFrameWalk {
             endsNativeEval = isEntry == 1
         }
         let raw = RawFrame(
-            code: code, instruction: instruction(of: frame, code: code), endsNativeEval: endsNativeEval, isShim: false)
+            address: frame, code: code, instruction: instruction(of: frame, code: code),
+            endsNativeEval: endsNativeEval, isShim: false)
         return (raw, previous)
     }
 

@@ -20,8 +20,10 @@ struct PythonLayout: Equatable, Sendable {
     // struct _gil_runtime_state
     var gilHolder: Int
     var gilLocked: Int
+    var gilBytes: Int
 
-    // PyThreadState; 3.11 and 3.12 reach the innermost frame by way of a _PyCFrame on the C stack.
+    // PyThreadState; 3.11 and 3.12 reach the innermost frame by way of a _PyCFrame on the C stack, 3.10 has one only
+    // beside it.
     var threadNext: Int
     var threadInterpreter: Int
     var threadID: Int

@@ -18,21 +18,31 @@ package struct MergedStack: Equatable, Sendable {
 ///
 /// Each C activation of `_PyEval_EvalFrameDefault` runs the Python frames up to and including the next that
 /// `endsNativeEval`; they are put on its inner side. `nativeTruncated`: the native walk ended early. `pythonTruncated`:
-/// there are more Python frames.
+/// there are more Python frames outside, `isCutInside`: frames are missing between those that are here.
+/// `innermostIsLinked`: see ``mergePythonStates(native:states:nativeTruncated:innermostIsLinked:)``.
 package func mergePythonFrames(
-    native: [Frame], python: [PythonFrame], nativeTruncated: Bool = false, pythonTruncated: Bool = false
+    native: [Frame], python: [PythonFrame], nativeTruncated: Bool = false, pythonTruncated: Bool = false,
+    isCutInside: Bool = false, innermostIsLinked: Bool? = nil
 ) -> MergedStack {
     let loops = interpreterLoops(native)
     let runs = pythonRuns(python)
     if loops.isEmpty && runs.isEmpty { return MergedStack(frames: native) }
-    switch MergePlan(
+    var plan = MergePlan(
         loops: loops.count, runs: runs.count, startsInLoop: startsInLoop(native, loops),
         endsInRun: python.last.map { !$0.endsNativeEval } ?? false, nativeTruncated: nativeTruncated,
-        pythonTruncated: pythonTruncated)
-    {
+        pythonTruncated: pythonTruncated, innermostIsLinked: innermostIsLinked)
+    if isCutInside { plan = .apart("the frames of an inner interpreter could not be read to their end") }
+    if case .apart = plan, !pythonTruncated, !isCutInside, endsAtGreenlet(native, loops, runs: runs.count) {
+        plan = .merge(
+            skippedLoops: 0,
+            note:
+                "A greenlet runs here: what is outside of it belongs to the greenlet that started it, whose Python frames are not known."
+        )
+    }
+    switch plan {
     case .apart(let why):
         return MergedStack(
-            frames: native, unmerged: python.filter { !$0.isShim }.map(frame),
+            frames: native, unmerged: python.filter { !$0.isShim }.map(pythonFrame),
             note: "Python frames are listed apart: \(why).")
     case .merge(let skippedLoops, let note):
         return MergedStack(frames: merged(native, Array(loops.dropFirst(skippedLoops)), runs), note: note)
@@ -46,10 +56,16 @@ private enum MergePlan {
     /// Run by run into loop by loop, from the inside, after so many innermost loops that run nothing yet.
     case merge(skippedLoops: Int, note: String?)
 
-    init(loops: Int, runs: Int, startsInLoop: Bool, endsInRun: Bool, nativeTruncated: Bool, pythonTruncated: Bool) {
+    init(
+        loops: Int, runs: Int, startsInLoop: Bool, endsInRun: Bool, nativeTruncated: Bool, pythonTruncated: Bool,
+        innermostIsLinked: Bool?
+    ) {
         let counts = "\(count(runs, "run")) of Python frames, but \(count(loops, "native interpreter loop"))"
         if endsInRun && !pythonTruncated {
             self = .apart("the outermost one does not end the interpreter loop that runs it")
+        } else if startsInLoop, let innermostIsLinked {
+            self = Self.plan(
+                loops: loops, runs: runs, skipped: innermostIsLinked ? 0 : 1, nativeTruncated, pythonTruncated, counts)
         } else if startsInLoop && (nativeTruncated || pythonTruncated) {
             // A thread that was interrupted in the loop itself may not have linked its newest frame yet, or have
             // unlinked it already. With both stacks whole the counts tell; with one cut nothing does.
@@ -74,18 +90,48 @@ private enum MergePlan {
     }
 }
 
+extension MergePlan {
+    /// Where it is known how many of the innermost loops, none or one, run nothing yet.
+    fileprivate static func plan(
+        loops: Int, runs: Int, skipped: Int, _ nativeTruncated: Bool, _ pythonTruncated: Bool, _ counts: String
+    ) -> MergePlan {
+        let entering =
+            skipped == 1
+            ? "The innermost interpreter loop was entering or leaving a function and had no Python frame." : nil
+        let rest: String?
+        if runs == loops - skipped {
+            rest = nil
+        } else if runs > loops - skipped && nativeTruncated {
+            rest = "The native stack ends early: the outermost Python frames have no native frames between them."
+        } else if runs < loops - skipped && pythonTruncated {
+            rest = "The Python frames of the outermost native interpreter loops could not be read."
+        } else {
+            return .apart(counts)
+        }
+        let notes = [entering, rest].compactMap { $0 }
+        return .merge(skippedLoops: skipped, note: notes.isEmpty ? nil : notes.joined(separator: " "))
+    }
+}
+
+/// Whether the Python frames end where a greenlet was started. Such a stack stands on what the starting greenlet had on
+/// it, but its chain of Python frames is its own (greenlet's g_initialstub).
+private func endsAtGreenlet(_ native: [Frame], _ loops: [Int], runs: Int) -> Bool {
+    guard runs > 0, runs < loops.count else { return false }
+    return native[loops[runs - 1]..<loops[runs]].contains { $0.module?.contains("/_greenlet.") == true }
+}
+
 /// Each run on the inner side of its loop; runs without a loop outside of all.
 private func merged(_ native: [Frame], _ loops: [Int], _ runs: [[PythonFrame]]) -> [Frame] {
     let interpreter = Set(loops.compactMap { native[$0].module })
     let insertions = Dictionary(uniqueKeysWithValues: zip(loops, runs))
     var result: [Frame] = []
     for (index, nativeFrame) in native.enumerated() {
-        result += insertions[index, default: []].filter { !$0.isShim }.map(frame)
+        result += insertions[index, default: []].filter { !$0.isShim }.map(pythonFrame)
         var nativeFrame = nativeFrame
         if let module = nativeFrame.module, interpreter.contains(module) { nativeFrame.inApp = false }
         result.append(nativeFrame)
     }
-    result += runs.dropFirst(loops.count).joined().filter { !$0.isShim }.map(frame)
+    result += runs.dropFirst(loops.count).joined().filter { !$0.isShim }.map(pythonFrame)
     for index in result.indices { result[index].index = index }
     return result
 }
@@ -133,12 +179,14 @@ private func isInterpreterLoop(_ frame: Frame) -> Bool {
     }
 }
 
-private func frame(_ python: PythonFrame) -> Frame {
+/// As the report has it.
+func pythonFrame(_ python: PythonFrame) -> Frame {
     var frame = Frame(kind: .python)
     frame.symbol = python.name
     frame.language = "Python"
     frame.file = python.file
     frame.line = python.line
+    frame.locals = python.locals.flatMap { $0.isEmpty ? nil : $0.map { .init(name: $0.name, value: $0.value) } }
     return frame
 }
 

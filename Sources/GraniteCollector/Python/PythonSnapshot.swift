@@ -11,6 +11,12 @@ package struct PythonSnapshot: Equatable, Sendable {
     package var gilLocked: Bool?
     /// Whether a garbage collection was running; nil if that could not be read.
     package var collecting: Bool?
+    /// 0 to 2, the generation that a running collection works on; nil if none runs, or it cannot be told.
+    package var collectedGeneration: Int?
+    /// Interpreters of the process.
+    package var interpreters = 0
+    /// Where the GILs lie in memory: a thread that sleeps on one of these addresses waits for it.
+    package var gilRanges: [MemoryRange] = []
     /// What is missing and why, a sentence each.
     package var problems: [String] = []
     /// True if more memory was needed than may be read.
@@ -21,7 +27,7 @@ package struct PythonSnapshot: Equatable, Sendable {
     /// The Python side of a native thread, by its thread pointer (fs base, `pthread_self()`).
     ///
     /// With subinterpreters a thread may have several states, and up to 3.12 the first one of a subinterpreter names the
-    /// thread that made it, whoever runs it; then this is the main interpreter's.
+    /// thread that made it, whoever runs it; then this is the main interpreter's. ``PythonMatching`` knows better.
     package func thread(withID threadID: UInt64) -> PythonThread? { threads.first { $0.threadID == threadID } }
 }
 
@@ -34,6 +40,14 @@ package struct PythonThread: Equatable, Sendable {
     /// gettid(2); CPython keeps it from 3.11 on.
     package var nativeID: UInt64?
     package var holdsGIL: Bool
+    /// Of its interpreter, in the order of their making; 0 is the main one.
+    package var interpreter: Int
+    /// `threading.Thread.name`; nil for the main thread and for those that the threading module did not start.
+    package var name: String?
+    /// Read for the crashed thread alone.
+    package var exception: PythonException?
+    /// An address within the innermost interpreter loop's part of the C stack; nil before 3.10 and without frames.
+    package var stackAddress: UInt64?
     /// Innermost first, at most ``PythonFrameWalk/maxFramesPerThread``; shims included, the merge needs them.
     package var frames: [PythonFrame]
     /// True if there are more frames outside of these, or if they could not be read.
@@ -52,6 +66,8 @@ package struct PythonFrame: Equatable, Sendable {
     package var endsNativeEval: Bool
     /// Not a function of the program: CPython 3.12 and later put one below the frames of each interpreter loop.
     package var isShim: Bool
+    /// Only of the crashed thread, and only if they were asked for.
+    package var locals: [PythonLocal]?
 
     package init(file: String, name: String, line: Int?, endsNativeEval: Bool, isShim: Bool = false) {
         self.file = file

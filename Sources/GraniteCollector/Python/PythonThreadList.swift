@@ -11,6 +11,8 @@ struct PythonThreadList {
         var threadID: UInt64
         var nativeID: UInt64?
         var holdsGIL: Bool
+        /// Of the thread's interpreter, from 0 in the order of their making; the main interpreter's is 0.
+        var interpreter = 0
     }
 
     /// The main interpreter's first, each interpreter's newest first.
@@ -18,6 +20,11 @@ struct PythonThreadList {
     var gilHolder: UInt64?
     var gilLocked: Bool?
     var collecting: Bool?
+    /// Addresses of the GILs: one, or from 3.12 on up to one for each interpreter.
+    var gils: Set<UInt64> = []
+    /// Interpreters whose collector runs.
+    var collectors: [UInt64] = []
+    var interpreters = 0
     var problems: [String] = []
 
     /// `checksRuntime`: each interpreter must point back to the runtime. Not asked of 3.13, which proves itself by its
@@ -51,13 +58,18 @@ struct PythonThreadList {
                 break
             }
             readGIL(of: interpreter, runtime: runtime, layout: layout, pages: pages)
-            threads = readThreads(of: interpreter, layout: layout, pages: pages) + threads
+            var found = readThreads(of: interpreter, layout: layout, pages: pages)
+            for index in found.indices { found[index].interpreter = seen.count - 1 }
+            threads = found + threads
             guard let next: UInt64 = pages.integer(at: interpreter &+ UInt64(layout.interpreterNext)) else {
                 problems.append("Python's list of interpreters could not be read to its end.")
                 break
             }
             interpreter = next
         }
+        interpreters = seen.count
+        // The list is newest first.
+        for index in threads.indices { threads[index].interpreter = seen.count - 1 - threads[index].interpreter }
     }
 
     private mutating func readThreads(
@@ -106,6 +118,7 @@ struct PythonThreadList {
             let holder: UInt64 = pages.integer(at: gil &+ UInt64(layout.gilHolder)),
             (-1...1).contains(locked)  // -1: not yet made
         {
+            gils.insert(gil)
             gilLocked = locked == 1
             // The holder stays written down after the release, for a fair hand-over (ceval_gil.h).
             gilHolder = locked == 1 && holder != 0 ? holder : nil
@@ -114,6 +127,7 @@ struct PythonThreadList {
             word == 0 || word == 1
         {
             collecting = collecting == true || word == 1
+            if word == 1 { collectors.append(interpreter) }
         }
     }
 }

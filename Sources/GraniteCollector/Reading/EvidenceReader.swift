@@ -15,6 +15,8 @@ struct EvidenceReader {
     var socket: Int32
     /// Whether every thread and the memory near the registers are wanted.
     var isFull: Bool
+    /// Whether the local variables of the crashed thread's Python frames are wanted.
+    var withLocals = false
     /// False if no file but the page may be opened.
     var opensFiles = true
 
@@ -79,8 +81,10 @@ struct EvidenceReader {
             return nil
         }
         do {
-            let snapshot = try PythonStackReader(runtime: runtime.value, versionHex: status.pythonVersion).read(
-                from: memory)
+            let snapshot = try PythonStackReader(
+                runtime: runtime.value, versionHex: status.pythonVersion,
+                crashed: evidence.page.threads.first?.fsBase, withLocals: withLocals
+            ).read(from: memory)
             evidence.errors += snapshot.problems
             evidence.isIncomplete = evidence.isIncomplete || snapshot.isExhausted
             return snapshot

@@ -15,6 +15,7 @@ package final class Collector {
 
     private let controlDescriptor: Int32
     private let level: UInt32
+    private let withLocals: Bool
     private let shared: CrashJob.Shared
     private let inbox: Inbox
     private var state = CollectorState()
@@ -31,9 +32,11 @@ package final class Collector {
     /// - Parameters:
     ///   - controlDescriptor: a SOCK_SEQPACKET socket of the supervisor; taken over.
     ///   - level: 0 off, 1 short, 2 full: the most that is put into a report.
+    ///   - withLocals: whether reports hold local variables of Python functions.
     ///   - log: told what no report can tell, a sentence each.
     package init(
-        controlDescriptor: Int32, store: ReportStore, level: UInt32, log: @escaping (String) -> Void
+        controlDescriptor: Int32, store: ReportStore, level: UInt32, withLocals: Bool = false,
+        log: @escaping (String) -> Void
     ) throws(CollectorError) {
         let wake = granite_eventfd()
         guard wake >= 0 else {
@@ -41,6 +44,7 @@ package final class Collector {
         }
         self.controlDescriptor = controlDescriptor
         self.level = level
+        self.withLocals = withLocals
         self.log = log
         shared = CrashJob.Shared(store: store, channel: ControlChannel(socket: controlDescriptor))
         warmup = SymbolWarmup(shared: shared)
@@ -189,7 +193,7 @@ package final class Collector {
         let work = CrashJob(
             job: job, watch: worker.watch, page: worker.page, socket: worker.socket, process: process,
             mailbox: worker.mailbox,
-            level: level, shared: shared)
+            level: level, withLocals: withLocals, shared: shared)
         if job.source == .live { workers[job.crashID]?.isReading = true }
         let number = watchdog.begin(job.crashID, now: granite_monotonic_ns())
         let inbox = inbox

@@ -23,6 +23,8 @@ struct CrashJob: Sendable {
     var mailbox: EndingMailbox
     /// The most that the operator wants: 0 off, 1 short, 2 full. The worker's own level may be lower.
     var level: UInt32
+    /// Whether reports hold local variables of Python functions.
+    var withLocals = false
     var shared: Shared
 
     /// What all jobs use.
@@ -45,7 +47,8 @@ struct CrashJob: Sendable {
         let isFull = level >= 2
         let opensFiles = watch.replays < Self.replaysWithFiles
         let reader = EvidenceReader(
-            socket: job.source == .live ? socket : -1, isFull: isFull, opensFiles: opensFiles)
+            socket: job.source == .live ? socket : -1, isFull: isFull, withLocals: withLocals,
+            opensFiles: opensFiles)
         var evidence = reader.read(page, withCapture: job.source != .exit)
         released()
 

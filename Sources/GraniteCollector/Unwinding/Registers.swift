@@ -19,6 +19,8 @@ package enum Registers {
     package static let framePointer = 6
     package static let stackPointer = 7
     package static let programCounter = 16
+    /// The first argument of a system call; the kernel leaves it as it is (syscall(2)).
+    package static let firstArgument = 5
     /// Swift keeps the asynchronous context here (swiftasynccc).
     package static let asyncContext = 14
     package static let architecture = "x86_64"
@@ -43,6 +45,7 @@ package enum Registers {
     package static let framePointer = 29
     package static let stackPointer = 31
     package static let programCounter = 32
+    package static let firstArgument = 0
     package static let asyncContext = 22
     package static let architecture = "aarch64"
     package static let pushedReturnAddressBytes: UInt64? = nil

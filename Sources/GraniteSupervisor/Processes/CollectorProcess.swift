@@ -121,7 +121,7 @@ final class CollectorProcess {
                     "collect", "--control-fd", String(Self.controlDescriptor), "--crash-dir",
                     configuration.crashDirectory,
                     "--level", configuration.level.rawValue,
-                ],
+                ] + (configuration.keepsLocals ? ["--locals"] : []),
                 environment: configuration.childEnvironment,
                 descriptors: [(output.writing.number, STDERR_FILENO), (control.1.number, Self.controlDescriptor)],
                 ownProcessGroup: true)

@@ -274,6 +274,93 @@ in_subinterpreter()
     gate.acquire()
 
 
+def nested():
+    """A second interpreter within a function of the first, on the same thread."""
+    try:
+        import _interpreters as interpreters
+    except ImportError:
+        import _xxsubinterpreters as interpreters
+    read, write = os.pipe()
+    source = f"""
+import os, time
+def in_nested():
+    os.write({write}, b"x"); time.sleep(1000)
+list(map(lambda item: in_nested(), [1]))
+"""
+
+    def tell_nested():
+        os.read(read, 1)
+        say(threads=[])
+        gate.acquire()
+
+    def runs_nested():
+        list(map(lambda item: interpreters.run_string(interpreters.create(), source), [1]))
+
+    # Not with the loops of its own run only: a thread of the threading module.
+    threading.Thread(target=runs_nested, name="nester", daemon=True).start()
+    tell_nested()
+
+
+class ProgramError(ValueError):
+    pass
+
+
+def raises(depth):
+    if depth:
+        return raises(depth - 1)
+    raise ProgramError("token=hunter2 is bad: ж")
+
+
+def exception():
+    kinds = {"plain": lambda: raises(3), "key": lambda: {}["missing"], "none": lambda: (_ for _ in ()).throw(StopIteration),
+             "os": lambda: open("/nonexistent/file"), "many": lambda: (_ for _ in ()).throw(ValueError("a", 2, None))}
+
+    def handle(kind):
+        try:
+            kinds[kind]()
+        except Exception:
+            (lambda: stand_still())()
+
+    handles = [threading.Thread(target=handle, args=(kind,), name="kind " + kind, daemon=True) for kind in kinds]
+    global THREADS
+    THREADS = len(handles)
+    for thread in handles:
+        thread.start()
+    tell()
+
+
+class Named:
+    def __init__(self):
+        self.password = "never"
+
+
+def locals_():
+    def outer(argument, *rest, keyword=None):
+        free = "free ж"
+        password = "hunter2"
+        cycle = [1]; cycle.append(cycle)
+        numbers = (0, 1, -1, 2**30, -2**62, 2**100, -2**119, 2**500, True, False)
+        floats = [1.0, -0.5, 1e300, float("inf")]
+        texts = ["a'b", "line\n", "\U0002000b", "", b"\x00by'te", b""]
+        settings = {"api_key": "k", "csrf": 1, "debug": None, 3: (4,), "nested": {"token": 1, "x": [1, 2, {}]}}
+        empty = ((), [], {}, set(), {1, 2})
+        long_list = list(range(100000))
+        long_text = "x" * 100000
+        thing = Named()
+        kind = int
+        unset = 1
+        del unset
+
+        def inner():
+            return stand_still(), free, argument
+
+        return inner()
+
+    threading.Thread(target=outer, args=("first", 2, 3), kwargs={"keyword": "url://ann:pw@host/"}, daemon=True,
+                     name="ж local").start()
+    tell()
+
+
 def gil():
     # PyDLL keeps the GIL over the call.
     read, write = os.pipe()
@@ -289,8 +376,8 @@ if SCENARIO == "gil":
     while len(arrived) < THREADS - 1:
         gate.acquire(True, 0.001)
     gil()
-elif SCENARIO in ("busy", "subinterpreter"):
-    {"busy": busy, "subinterpreter": subinterpreter}[SCENARIO]()
+elif SCENARIO in ("busy", "subinterpreter", "nested", "exception", "locals"):
+    {"busy": busy, "subinterpreter": subinterpreter, "nested": nested, "exception": exception, "locals": locals_}[SCENARIO]()
 else:
     run_threads({
         "nest": nest, "text": text, "coroutines": coroutines, "recursion": recursion, "dropped": dropped,

@@ -13,7 +13,18 @@
 #include "internal/pycore_interp.h"
 #include "internal/pycore_runtime.h"
 #if PY_VERSION_HEX >= 0x030b0000
+#include "internal/pycore_dict.h"
 #include "internal/pycore_frame.h"
+#else
+/// No header has it (Objects/dict-common.h of 3.9 and 3.10).
+struct _dictkeysobject {
+    Py_ssize_t dk_refcnt;
+    Py_ssize_t dk_size;
+    void *dk_lookup;
+    Py_ssize_t dk_usable;
+    Py_ssize_t dk_nentries;
+    char dk_indices[];
+};
 #endif
 
 #if PY_VERSION_HEX < 0x03090000 || PY_VERSION_HEX >= 0x030e0000
@@ -51,7 +62,13 @@ static void end_line(const char *punctuation) {
         (long)__builtin_ctz(word);                   \
     })
 
-int main(void) {
+static void print_objects(void);
+
+int main(int count, char **arguments) {
+    if (count > 1 && strcmp(arguments[1], "--objects") == 0) {
+        print_objects();
+        return 0;
+    }
     printf("    static let python3%d = PythonLayout(\n", PY_MINOR_VERSION);
     value("minor", PY_MINOR_VERSION);
     end_line(",");
@@ -83,6 +100,7 @@ int main(void) {
 
     OFFSET("gilHolder", struct _gil_runtime_state, last_holder);
     OFFSET("gilLocked", struct _gil_runtime_state, locked);
+    value("gilBytes", (long)sizeof(struct _gil_runtime_state));
     end_line(",");
 
     OFFSET("threadNext", PyThreadState, next);
@@ -105,7 +123,11 @@ int main(void) {
     OFFSET("cframeFrame", _PyCFrame, current_frame);
 #else
     OFFSET("threadFrame", PyThreadState, frame);
+#if PY_VERSION_HEX >= 0x030a0000
+    OFFSET("threadCFrame", PyThreadState, cframe);
+#else
     absent("threadCFrame");
+#endif
     absent("cframeFrame");
 #endif
     end_line(",");
@@ -224,4 +246,106 @@ int main(void) {
     end_line(")");
 #endif
     return 0;
+}
+
+/// What exceptions, names of threads and local variables are read by.
+static void print_objects(void) {
+    printf("    static let python3%d = PythonObjectLayout(\n", PY_MINOR_VERSION);
+    value("minor", PY_MINOR_VERSION);
+    end_line(",");
+
+    OFFSET("interpreterMiddleGeneration", PyInterpreterState, gc.generations[1].count);
+    OFFSET("interpreterOldGeneration", PyInterpreterState, gc.generations[2].count);
+    end_line(",");
+
+    OFFSET("threadHandled", PyThreadState, exc_info);
+#if PY_VERSION_HEX >= 0x030c0000
+    OFFSET("threadRaised", PyThreadState, current_exception);
+#else
+    OFFSET("threadRaised", PyThreadState, curexc_value);
+#endif
+    OFFSET("handledValue", _PyErr_StackItem, exc_value);
+    OFFSET("handledPrevious", _PyErr_StackItem, previous_item);
+    end_line(",");
+
+    OFFSET("exceptionArguments", PyBaseExceptionObject, args);
+    OFFSET("exceptionTraceback", PyBaseExceptionObject, traceback);
+    end_line(",");
+
+    OFFSET("tracebackNext", PyTracebackObject, tb_next);
+    OFFSET("tracebackFrame", PyTracebackObject, tb_frame);
+    OFFSET("tracebackInstruction", PyTracebackObject, tb_lasti);
+    OFFSET("tracebackLine", PyTracebackObject, tb_lineno);
+    end_line(",");
+
+#if PY_VERSION_HEX >= 0x030b0000
+    OFFSET("frameObjectFrame", PyFrameObject, f_frame);
+    OFFSET("frameLocals", _PyInterpreterFrame, localsplus);
+#else
+    absent("frameObjectFrame");
+    OFFSET("frameLocals", PyFrameObject, f_localsplus);
+#endif
+    end_line(",");
+
+#if PY_VERSION_HEX >= 0x030b0000
+    OFFSET("codeLocalNames", PyCodeObject, co_localsplusnames);
+    OFFSET("codeLocalKinds", PyCodeObject, co_localspluskinds);
+    absent("codeCellNames");
+    absent("codeFreeNames");
+#else
+    OFFSET("codeLocalNames", PyCodeObject, co_varnames);
+    absent("codeLocalKinds");
+    OFFSET("codeCellNames", PyCodeObject, co_cellvars);
+    OFFSET("codeFreeNames", PyCodeObject, co_freevars);
+#endif
+    OFFSET("cellValue", PyCellObject, ob_ref);
+    end_line(",");
+
+    OFFSET("typeFlags", PyTypeObject, tp_flags);
+    OFFSET("typeBasicSize", PyTypeObject, tp_basicsize);
+    OFFSET("typeDictOffset", PyTypeObject, tp_dictoffset);
+    OFFSET("typeDict", PyTypeObject, tp_dict);
+    OFFSET("typeCachedKeys", PyHeapTypeObject, ht_cached_keys);
+    end_line(",");
+
+    OFFSET("tupleItems", PyTupleObject, ob_item);
+    OFFSET("listItems", PyListObject, ob_item);
+    OFFSET("floatValue", PyFloatObject, ob_fval);
+#if PY_VERSION_HEX >= 0x030c0000
+    OFFSET("intDigits", PyLongObject, long_value.ob_digit);
+#else
+    OFFSET("intDigits", PyLongObject, ob_digit);
+#endif
+    OFFSET("setUsed", PySetObject, used);
+    end_line(",");
+
+    OFFSET("dictUsed", PyDictObject, ma_used);
+    OFFSET("dictKeys", PyDictObject, ma_keys);
+    OFFSET("dictValues", PyDictObject, ma_values);
+    end_line(",");
+
+#if PY_VERSION_HEX >= 0x030b0000
+    OFFSET("keysLog2IndexBytes", PyDictKeysObject, dk_log2_index_bytes);
+    OFFSET("keysKind", PyDictKeysObject, dk_kind);
+    absent("keysSize");
+#else
+    absent("keysLog2IndexBytes");
+    absent("keysKind");
+    OFFSET("keysSize", PyDictKeysObject, dk_size);
+#endif
+    OFFSET("keysEntries", PyDictKeysObject, dk_nentries);
+    OFFSET("keysIndices", PyDictKeysObject, dk_indices);
+    end_line(",");
+
+#if PY_VERSION_HEX >= 0x030b0000
+    OFFSET("valuesItems", PyDictValues, values);
+#else
+    value("valuesItems", 0);
+#endif
+#if PY_VERSION_HEX >= 0x030d0000
+    OFFSET("valuesValid", PyDictValues, valid);
+#else
+    absent("valuesValid");
+#endif
+    end_line(")");
 }
