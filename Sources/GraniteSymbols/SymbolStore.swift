@@ -48,7 +48,8 @@ package struct SymbolStore: Sendable {
             return .known(path: target)
         }
         let folder = target.directory
-        for folder in [directory, directory + "/.build-id", folder] where mkdir(folder, 0o755) != 0 && errno != EEXIST {
+        guard makeFolders() else { throw SymbolsError(code: .cannotStore, errno: errno, path: directory) }
+        for folder in [directory + "/.build-id", folder] where mkdir(folder, 0o755) != 0 && errno != EEXIST {
             throw SymbolsError(code: .cannotStore, errno: errno, path: folder)
         }
         let failure = AtomicFile.write(to: target, mode: 0o644) { object.copy(to: $0) }

@@ -36,11 +36,8 @@ package final class Symbolizer {
             self.maxMappedBytes = maxMappedBytes
         }
 
-        /// `GRANITE_SYMBOLS` (folders, separated by colons), then `symbols` in the working directory.
-        package static var defaultStores: [String] {
-            let listed = getenv("GRANITE_SYMBOLS").map { String(cString: $0) } ?? ""
-            return listed.split(separator: ":").map(String.init) + ["symbols"]
-        }
+        /// ``SymbolStore/defaultFolders``.
+        package static var defaultStores: [String] { SymbolStore.defaultFolders }
     }
 
     /// What could not be read, a sentence each, in the order found; at most 64. A report takes them with ``takeProblems()``.
