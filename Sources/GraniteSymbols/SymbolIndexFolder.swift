@@ -33,6 +33,9 @@ package struct SymbolIndexFolder: Sendable {
         return index
     }
 
+    /// True if there is one that would be believed.
+    package func hasIndex(of buildID: [UInt8]) -> Bool { index(of: buildID) != nil }
+
     /// Makes and stores the index of one object: 0.1 to 1 s for one with debug information of 10 MB, by its own reading, so that it may
     /// run beside a ``Symbolizer`` with the same options. False if none can be made, or stored.
     package func makeIndex(of module: ModuleImage, options: Symbolizer.Options) -> Bool {

@@ -33,7 +33,10 @@ struct SymbolCompletion {
     }
 
     private func makeSymbolizer() -> Symbolizer {
-        Symbolizer(options: .init(symbolStores: (symbols.map { [$0] } ?? []) + SymbolStore.defaultFolders))
+        // The collector's indexes serve here, too; they are of the same builds.
+        Symbolizer(
+            options: .init(
+                symbolStores: (symbols.map { [$0] } ?? []) + SymbolStore.defaultFolders, indexFolder: .beside(store)))
     }
 
     private func fetchMissing(of report: CrashReport) {
