@@ -17,9 +17,10 @@ package final class DebuginfodClient {
 
     private typealias Begin = @convention(c) () -> OpaquePointer?
     private typealias End = @convention(c) (OpaquePointer) -> Void
-    private typealias Find = @convention(c) (
-        OpaquePointer, UnsafePointer<UInt8>, Int32, UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?
-    ) -> Int32
+    private typealias Find =
+        @convention(c) (
+            OpaquePointer, UnsafePointer<UInt8>, Int32, UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?
+        ) -> Int32
     private typealias Progress = @convention(c) (OpaquePointer?, Int, Int) -> Int32
     private typealias SetProgress = @convention(c) (OpaquePointer, Progress?) -> Void
     private typealias SetUserData = @convention(c) (OpaquePointer, UnsafeMutableRawPointer?) -> Void
@@ -36,7 +37,9 @@ package final class DebuginfodClient {
         /// debuginfod.h; `debuginfod_get_user_data` is of elfutils 0.180.
         init?() {
             guard let handle = dlopen("libdebuginfod.so.1", RTLD_NOW | RTLD_LOCAL) else { return nil }
-            func function<T>(_ name: String, _: T.Type) -> T? { dlsym(handle, name).map { unsafeBitCast($0, to: T.self) } }
+            func function<T>(_ name: String, _: T.Type) -> T? {
+                dlsym(handle, name).map { unsafeBitCast($0, to: T.self) }
+            }
             guard let begin = function("debuginfod_begin", Begin.self), let end = function("debuginfod_end", End.self),
                 let debuginfo = function("debuginfod_find_debuginfo", Find.self),
                 let executable = function("debuginfod_find_executable", Find.self),
@@ -81,11 +84,14 @@ package final class DebuginfodClient {
     ///   - maxBytes: larger files are not taken. maxSeconds: for one file.
     ///   - progress: told bytes done and to do; 0 to do means not known. Called often.
     package init(
-        servers: String, maxBytes: Int = 2 << 30, maxSeconds: Int = 90, progress: @escaping (Int, Int) -> Void = { _, _ in }
+        servers: String, maxBytes: Int = 2 << 30, maxSeconds: Int = 90,
+        progress: @escaping (Int, Int) -> Void = { _, _ in }
     ) throws(Failure) {
         guard !servers.allSatisfy(\.isWhitespace) else {
             throw Failure(
-                description: "DEBUGINFOD_URLS names no server to fetch from: set it, for example to https://debuginfod.debian.net.")
+                description:
+                    "DEBUGINFOD_URLS names no server to fetch from: set it, for example to https://debuginfod.debian.net."
+            )
         }
         guard let library = Self.library else {
             throw Failure(
@@ -143,7 +149,9 @@ package final class DebuginfodClient {
         let result = find(client, buildID, Int32(buildID.count), &path)
         defer { free(path) }
         guard result >= 0, let path else {
-            if transfer.isTooLarge || result == -EFBIG { throw Failure(description: "it is larger than \(transfer.maxBytes) bytes") }
+            if transfer.isTooLarge || result == -EFBIG {
+                throw Failure(description: "it is larger than \(transfer.maxBytes) bytes")
+            }
             if transfer.isLate || result == -ETIME { throw Failure(description: "it took longer than \(maxSeconds) s") }
             if result == -ENOENT { throw Failure(description: "no server has it", isAbsence: true) }
             throw Failure(description: String(cString: strerror(-result)))

@@ -81,8 +81,10 @@ final class ModuleSymbols {
     }
 
     private func symbolName(at address: UInt64) -> String? {
-        if let index { return index.name(at: address) ?? stubs?.name(at: address) }
-        return symbols?.name(at: address) ?? miniature?.name(at: address) ?? stubs?.name(at: address)
+        // First, because `_init`, which has no size, would reach over all stubs.
+        if let stub = stubs?.name(at: address) { return stub }
+        if let index { return index.name(at: address) }
+        return symbols?.name(at: address) ?? miniature?.name(at: address)
     }
 
     /// Address space that its files take, as far as they are open.

@@ -4,8 +4,8 @@
 import CElfutils
 import Glibc
 
-/// The stubs of one ELF object (x86-64 psABI, section 5.2). Read when an address in them is first asked for.
-struct ProcedureLinkageTable {
+/// The stubs of one ELF object (x86-64 psABI, section 5.2). Relocations are read when an address in a stub is first asked for.
+final class ProcedureLinkageTable {
     private struct Section {
         var address: UInt64
         var bytes: UnsafeRawBufferPointer
@@ -21,22 +21,30 @@ struct ProcedureLinkageTable {
     private var nameOfSlot: [UInt64: UInt32] = [:]
     /// Name offsets of `.rela.plt`, by index: what a lazy stub pushes.
     private var nameOfIndex: [UInt32] = []
+    private var hasNames = false
 
     private static let maxRelocations = 1 << 20
 
     init(_ object: ObjectFile) {
         self.object = object
+        _ = object.section { section in
+            let isCode = section.header.sh_flags & UInt64(SHF_EXECINSTR) != 0
+            guard isCode, [".plt", ".plt.sec", ".plt.got"].contains(section.name), let bytes = Self.content(section)
+            else { return false }
+            sections.append(
+                Section(
+                    address: section.header.sh_addr, bytes: bytes, stubBytes: section.header.sh_entsize == 8 ? 8 : 16,
+                    isLazy: section.name == ".plt"))
+            return false
+        }
+    }
+
+    private func readNames() {
+        hasNames = true
         var symbols: UnsafeRawBufferPointer?
         var relocations: [(UnsafeRawBufferPointer, isPLT: Bool)] = []
         _ = object.section { section in
-            let isCode = section.header.sh_flags & UInt64(SHF_EXECINSTR) != 0
-            if isCode, [".plt", ".plt.sec", ".plt.got"].contains(section.name), let bytes = Self.content(section) {
-                let size = section.header.sh_entsize
-                sections.append(
-                    Section(
-                        address: section.header.sh_addr, bytes: bytes, stubBytes: size == 8 ? 8 : 16,
-                        isLazy: section.name == ".plt"))
-            } else if section.header.sh_type == UInt32(SHT_DYNSYM) {
+            if section.header.sh_type == UInt32(SHT_DYNSYM) {
                 symbols = Self.content(section)
                 strings = Int(section.header.sh_link)
             } else if section.header.sh_type == UInt32(SHT_RELA), let bytes = Self.content(section) {
@@ -44,7 +52,7 @@ struct ProcedureLinkageTable {
             }
             return false
         }
-        guard let symbols, !sections.isEmpty else { return }
+        guard let symbols else { return }
         for (bytes, isPLT) in relocations { read(bytes, isPLT: isPLT, symbols) }
     }
 
@@ -55,7 +63,7 @@ struct ProcedureLinkageTable {
         return UnsafeRawBufferPointer(start: base, count: data.pointee.d_size)
     }
 
-    private mutating func read(_ bytes: UnsafeRawBufferPointer, isPLT: Bool, _ symbols: UnsafeRawBufferPointer) {
+    private func read(_ bytes: UnsafeRawBufferPointer, isPLT: Bool, _ symbols: UnsafeRawBufferPointer) {
         let stride = MemoryLayout<Elf64_Rela>.stride
         for index in 0..<min(bytes.count / stride, Self.maxRelocations) {
             let relocation = bytes.loadUnaligned(fromByteOffset: index * stride, as: Elf64_Rela.self)
@@ -75,7 +83,9 @@ struct ProcedureLinkageTable {
 
     /// `puts@plt`; nil outside of the stubs, and for those of functions without a name.
     func name(at address: UInt64) -> String? {
-        for section in sections where address >= section.address && address &- section.address < section.bytes.count {
+        for section in sections
+        where address >= section.address && address &- section.address < UInt64(section.bytes.count) {
+            if !hasNames { readNames() }
             let start = Int(address &- section.address) / section.stubBytes * section.stubBytes
             guard start + section.stubBytes <= section.bytes.count else { return nil }
             let stub = UnsafeRawBufferPointer(rebasing: section.bytes[start..<start + section.stubBytes])

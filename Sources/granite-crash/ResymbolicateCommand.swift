@@ -40,7 +40,8 @@ struct ResymbolicateCommand: ParsableCommand {
 
     @Option(
         name: .shortAndLong,
-        help: ArgumentHelp("Write the completed report to a file, and leave the stored one as it is.", valueName: "file"))
+        help: ArgumentHelp(
+            "Write the completed report to a file, and leave the stored one as it is.", valueName: "file"))
     var output: String?
 
     func validate() throws {
@@ -75,7 +76,9 @@ struct ResymbolicateCommand: ParsableCommand {
         defer { close(descriptor) }
         var done = 0
         while done < bytes.count {
-            let count = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress.map { $0 + done }, bytes.count - done) }
+            let count = bytes.withUnsafeBytes {
+                Glibc.write(descriptor, $0.baseAddress.map { $0 + done }, bytes.count - done)
+            }
             if count < 0, errno == EINTR { continue }
             guard count > 0 else {
                 Output.complain("Cannot write \(path): \(String(cString: strerror(errno))).")

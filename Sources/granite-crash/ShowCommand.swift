@@ -37,7 +37,8 @@ struct ShowCommand: ParsableCommand {
     @Flag(help: "Print the crashed thread's registers.")
     var registers = false
 
-    @Flag(help: "First ask the servers of DEBUGINFOD_URLS for missing symbols, and complete the stored report with them.")
+    @Flag(
+        help: "First ask the servers of DEBUGINFOD_URLS for missing symbols, and complete the stored report with them.")
     var fetch = false
 
     func run() throws {

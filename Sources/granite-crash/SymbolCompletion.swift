@@ -1,10 +1,10 @@
 // Defines how commands complete a report: which symbols they look at, and what they say while they fetch.
 
+import Glibc
 import GraniteCollector
 import GraniteReport
 import GraniteStore
 import GraniteSymbols
-import Glibc
 
 struct SymbolCompletion {
     let store: ReportStore

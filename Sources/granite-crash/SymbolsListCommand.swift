@@ -6,7 +6,8 @@ import GraniteSymbols
 
 struct SymbolsListCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "list", abstract: "Lists the store's files: build-id, size, what each has, and where it came from.")
+        commandName: "list", abstract: "Lists the store's files: build-id, size, what each has, and where it came from."
+    )
 
     @OptionGroup var options: SymbolStoreOptions
 
@@ -34,6 +35,7 @@ struct SymbolsListCommand: ParsableCommand {
             Output.write(line + "\n")
         }
         let total = entries.reduce(Int64(0)) { $0 &+ $1.bytes }
-        Output.write("\(entries.count) file\(entries.count == 1 ? "" : "s"), \(Quantity.bytes(UInt64(max(0, total))))\n")
+        Output.write(
+            "\(entries.count) file\(entries.count == 1 ? "" : "s"), \(Quantity.bytes(UInt64(max(0, total))))\n")
     }
 }

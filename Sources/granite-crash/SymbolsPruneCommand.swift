@@ -56,7 +56,8 @@ struct SymbolsPruneCommand: ParsableCommand {
             Output.write("\(dryRun ? "would remove" : "removed") \(entry.path)\n")
         }
         Output.write(
-            "\(count) file\(count == 1 ? "" : "s"), \(Quantity.bytes(UInt64(max(0, bytes))))\(dryRun ? ", nothing removed" : "")\n")
+            "\(count) file\(count == 1 ? "" : "s"), \(Quantity.bytes(UInt64(max(0, bytes))))\(dryRun ? ", nothing removed" : "")\n"
+        )
         if failed { throw ExitCode(1) }
     }
 

@@ -6,7 +6,8 @@ import GraniteSymbols
 struct SymbolsVerifyCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "verify",
-        abstract: "Checks that each file has the build-id that it is filed under, and that its debug information can be read.",
+        abstract:
+            "Checks that each file has the build-id that it is filed under, and that its debug information can be read.",
         discussion: "Exit code 1 if a file is damaged; each is named on standard error.")
 
     @OptionGroup var options: SymbolStoreOptions

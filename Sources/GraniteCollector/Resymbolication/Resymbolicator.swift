@@ -36,7 +36,16 @@ package struct Resymbolicator {
         modules = report.modules ?? []
         let before = report.crashedThread?.frames ?? []
         var result = report
-        result.threads = report.threads?.map { complete($0) }
+        let wasCalled = report.kind != .signal
+        result.threads = report.threads?.map { thread in
+            var thread = complete(thread)
+            if wasCalled, thread.crashed == true, thread.folded == nil, let frames = thread.frames, completed > 0 {
+                // Without names the capture's own frames could not be told from what they are to show.
+                let kept = CaptureFrames.removed(from: frames)
+                thread.frames = kept.count == frames.count ? frames : Self.numbered(kept)
+            }
+            return thread
+        }
         if let frames = report.dropSite?.creationFrames {
             result.dropSite?.creationFrames = complete(frames, allReturnAddresses: true, withSource: false).frames
         }
@@ -121,8 +130,15 @@ package struct Resymbolicator {
             }
             index = end + 1
         }
-        for index in result.indices where frames.first?.index != nil { result[index].index = index }
-        return (result, positions)
+        return (frames.first?.index == nil ? result : Self.numbered(result), positions)
+    }
+
+    private static func numbered(_ frames: [Frame]) -> [Frame] {
+        frames.enumerated().map { index, frame in
+            var frame = frame
+            frame.index = index
+            return frame
+        }
     }
 
     /// The chain anew; nil if the symbols tell no more than it has.
