@@ -172,7 +172,7 @@ struct SymbolCommandTests {
         let port: UInt16
 
         init() throws {
-            descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue), 0)
+            let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue), 0)
             var address = sockaddr_in()
             address.sin_family = sa_family_t(AF_INET)
             address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
@@ -184,6 +184,7 @@ struct SymbolCommandTests {
                 }
             }
             try #require(isBound)
+            self.descriptor = descriptor
             port = UInt16(bigEndian: address.sin_port)
         }
 
