@@ -82,7 +82,8 @@ let floor4: [Target] = [
     .executableTarget(
         name: "granite-crash",
         dependencies: [
-            "GraniteCollector", "GraniteStore", "GraniteExport", "GraniteReport", "GraniteCrashChannel", argumentParser,
+            "GraniteCollector", "GraniteStore", "GraniteExport", "GraniteReport", "GraniteCrashChannel",
+            "GraniteSymbols", argumentParser,
         ],
         swiftSettings: swift),
 ]
@@ -147,8 +148,8 @@ let tests: [Target] = [
     .testTarget(
         name: "EndToEndTests",
         dependencies: [
-            "GraniteCrashChannel", "GraniteLogging", "GraniteReport", "GraniteStore", "TestSupport", "granite",
-            "granite-crash", "CrashProbe", argumentParser,
+            "GraniteCrashChannel", "GraniteLogging", "GraniteReport", "GraniteStore", "GraniteSymbols", "TestSupport",
+            "granite", "granite-crash", "CrashProbe", argumentParser,
         ],
         exclude: ["Fixtures"], swiftSettings: swift),
 ]

@@ -24,6 +24,7 @@ extension CrashReport {
         logTail = fields.lenientArray(.logTail)
         fingerprint = fields.lenient(.fingerprint)
         capture = fields.lenient(.capture)
+        resymbolicated = fields.lenient(.resymbolicated)
     }
 }
 

@@ -34,6 +34,8 @@ package struct CrashReport: Codable, Sendable, Equatable {
     package var logTail: [String]?
     package var fingerprint: Fingerprint?
     package var capture: CaptureInfo?
+    /// Set once names and lines were completed after the capture.
+    package var resymbolicated: Resymbolication?
 
     package static let schemaName = "granite.crash/1"
 
@@ -65,7 +67,7 @@ package struct CrashReport: Codable, Sendable, Equatable {
         case dropSite = "drop_site"
         case threads, python, modules, breadcrumbs
         case logTail = "log_tail"
-        case fingerprint, capture
+        case fingerprint, capture, resymbolicated
     }
 }
 

@@ -34,14 +34,40 @@ struct AddressMap {
 
     /// The value of the innermost range that covers the address.
     func value(at address: UInt64) -> Int? {
+        let next = firstStart(above: address)
+        guard next > 0, values[next - 1] >= 0 else { return nil }
+        return Int(values[next - 1])
+    }
+
+    private func firstStart(above address: UInt64) -> Int {
         var low = 0
         var high = starts.count
         while low < high {
             let middle = low + (high - low) / 2
             if starts[middle] <= address { low = middle + 1 } else { high = middle }
         }
-        guard low > 0, values[low - 1] >= 0 else { return nil }
-        return Int(values[low - 1])
+        return low
+    }
+
+    /// The consecutive pieces in ascending order: from `low` up to `high`, the innermost range's value. Gaps are left out.
+    func forEachPiece(_ body: (_ low: UInt64, _ high: UInt64, _ value: Int) -> Void) {
+        for index in starts.indices where values[index] >= 0 {
+            body(starts[index], index + 1 < starts.count ? starts[index + 1] : .max, Int(values[index]))
+        }
+    }
+
+    /// As ``forEachPiece(_:)``, cut to a range.
+    func forEachPiece(
+        from lowest: UInt64, to highest: UInt64, _ body: (_ low: UInt64, _ high: UInt64, _ value: Int) -> Void
+    ) {
+        var index = max(0, firstStart(above: lowest) - 1)
+        while index < starts.count, starts[index] < highest {
+            let end = index + 1 < starts.count ? starts[index + 1] : .max
+            if values[index] >= 0, end > lowest {
+                body(max(starts[index], lowest), min(end, highest), Int(values[index]))
+            }
+            index += 1
+        }
     }
 
     /// Ends the open ranges that end at or before the address.

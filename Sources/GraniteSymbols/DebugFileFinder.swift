@@ -15,7 +15,7 @@ struct DebugFileFinder {
     /// The debug file of exactly this build, or nil. `suffix` is `.debug`, or empty for the executable itself.
     func file(buildID: [UInt8], suffix: String = ".debug") -> ObjectFile? {
         guard buildID.count > 1 else { return nil }
-        let hex = buildID.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }
+        let hex = buildID.map { BuildID.text([$0]) }
         let tail = ".build-id/\(hex[0])/\(hex.dropFirst().joined())\(suffix)"
         for folder in folders + systemFolders {
             if let file = try? ObjectFile(path: "\(folder)/\(tail)", maxBytes: maxFileBytes), file.buildID == buildID {
@@ -72,5 +72,5 @@ enum CRC32 {
 
 extension String {
     /// All before the last slash.
-    fileprivate var directory: String { lastIndex(of: "/").map { String(self[..<$0]) } ?? "." }
+    var directory: String { lastIndex(of: "/").map { String(self[..<$0]) } ?? "." }
 }

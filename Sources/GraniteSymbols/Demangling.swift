@@ -6,6 +6,11 @@ import CDemangle
 /// plain name). A name that cannot be demangled, or is longer than 4 KiB, comes back as it is. All is cut at 4 KiB.
 /// Any thread; allocates.
 package func demangled(_ raw: String) -> (name: String, language: String?) {
+    // A stub of the procedure linkage table, `_Zfoo@plt`: the mark is ours, and stays.
+    if raw.hasSuffix("@plt"), raw.utf8.count <= Mangling.maxNameBytes {
+        let function = demangled(String(raw.dropLast(4)))
+        return (function.name.limited(toBytes: Mangling.maxNameBytes - 4) + "@plt", function.language)
+    }
     guard let mangling = Mangling(of: raw) else { return (raw.limited(toBytes: Mangling.maxNameBytes), nil) }
     return (mangling.demangle(raw) ?? raw.limited(toBytes: Mangling.maxNameBytes), mangling.rawValue)
 }

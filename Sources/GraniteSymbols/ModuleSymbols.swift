@@ -21,8 +21,14 @@ final class ModuleSymbols {
     private let opensDebugFiles: Bool
     /// Status when there is no debug information.
     private let otherwise: Status
+    private let indexes: SymbolIndexFolder?
 
-    init(mapped: ObjectFile?, buildID: [UInt8]?, finder: DebugFileFinder, opensDebugFiles: Bool, otherwise: Status) {
+    /// `indexes`: where an index of this build may lie; nil reads the object and its debug file.
+    init(
+        mapped: ObjectFile?, buildID: [UInt8]?, finder: DebugFileFinder, opensDebugFiles: Bool, otherwise: Status,
+        indexes: SymbolIndexFolder? = nil
+    ) {
+        self.indexes = opensDebugFiles ? indexes : nil
         self.mapped = mapped
         self.buildID = buildID ?? mapped?.buildID
         self.finder = finder
@@ -54,31 +60,59 @@ final class ModuleSymbols {
         return split.isEmpty ? own : split
     }()
 
+    /// What a stripped file has within itself beside the dynamic symbols: the other functions.
+    private lazy var miniature: SymbolTable? = {
+        guard let mapped, symbols?.isComplete != true else { return nil }
+        return MiniDebugInfo.object(in: mapped).map { SymbolTable($0) }
+    }()
+
+    private lazy var stubs: ProcedureLinkageTable? = mapped.map { ProcedureLinkageTable($0) }
+
+    /// Made when this build was met before: then nothing else is read.
+    private lazy var index: SymbolIndex? = buildID.flatMap { indexes?.index(of: $0) }
+
+    /// True if an index on disk would spare the next process the reading of debug information, and isn't there.
+    var wantsIndex: Bool { indexes != nil && index == nil && buildID != nil && status == .found }
+
+    /// The index that a next process would read; nil if none can be made.
+    func makeIndex() -> [UInt8]? {
+        guard let debug, let buildID else { return nil }
+        return SymbolIndexBuilder.bytes(of: debug, symbols: symbols, buildID: buildID)
+    }
+
+    private func symbolName(at address: UInt64) -> String? {
+        // First, because `_init`, which has no size, would reach over all stubs.
+        if let stub = stubs?.name(at: address) { return stub }
+        if let index { return index.name(at: address) }
+        return symbols?.name(at: address) ?? miniature?.name(at: address)
+    }
+
     /// Address space that its files take, as far as they are open.
     var mappedBytes: Int64 { (mapped?.mappedBytes ?? 0) + debugFileBytes }
 
-    var status: Status { debugFile?.hasDebugInformation == true ? .found : otherwise }
+    var status: Status { index != nil || debugFile?.hasDebugInformation == true ? .found : otherwise }
 
     /// False once a table was found damaged.
-    var isSound: Bool { debug?.isSound ?? true }
+    var isSound: Bool { index != nil || debug?.isSound ?? true }
 
     /// Reads what the first look-up would read.
     func prepare() {
+        guard index == nil else { return }
         _ = debug
         _ = symbols
     }
 
     /// `address` is the file's, without bias. Innermost first; empty if no symbol covers it.
     func frames(at address: UInt64) -> [SymbolizedFrame] {
-        let answer = debug?.answer(at: address) ?? DebugInformation.Answer()
+        let answer = index?.answer(at: address) ?? debug?.answer(at: address) ?? DebugInformation.Answer()
         guard let physical = answer.functions.last, !physical.inlined else {
             // Assembly has lines but no functions; a chain without an end lacks its function's entry.
             let inlined = answer.functions.map { frame($0, symbol: nil) }
             return inlined
-                + (symbols?.name(at: address).map { [frame(symbol: $0, answer, chained: !inlined.isEmpty)] } ?? [])
+                + (symbolName(at: address).map { [frame(symbol: $0, answer, chained: !inlined.isEmpty)] } ?? [])
         }
         return answer.functions.dropLast().map { frame($0, symbol: nil) } + [
-            frame(physical, symbol: symbols?.name(at: address))
+            frame(physical, symbol: symbolName(at: address))
         ]
     }
 

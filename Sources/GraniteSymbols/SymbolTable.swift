@@ -4,17 +4,10 @@ import CElfutils
 import Glibc
 
 /// Function symbols of one ELF object. Names stay in the file until asked for.
-struct SymbolTable {
-    private struct Entry {
-        var address: UInt64
-        var size: UInt64
-        var name: UInt32
-        var rank: UInt8
-    }
-
+struct SymbolTable: FunctionSymbols {
     private let object: ObjectFile
     private var strings = 0
-    private var entries: [Entry] = []
+    private var entries: [FunctionSymbol] = []
     /// True if it is the full table, with local functions, not the dynamic linker's.
     private(set) var isComplete = false
 
@@ -43,9 +36,10 @@ struct SymbolTable {
                 symbol.st_value != 0
             else { continue }
             entries.append(
-                Entry(
+                FunctionSymbol(
                     address: symbol.st_value, size: symbol.st_size, name: symbol.st_name,
-                    rank: Self.rank(symbol.st_info)))
+                    rank: Self.rank(symbol.st_info),
+                    isOpenEnded: symbol.st_size == 0 && isComplete && object.image.isExecutable(symbol.st_value)))
         }
         entries.sort { ($0.address, $0.rank) < ($1.address, $1.rank) }
     }
@@ -57,45 +51,12 @@ struct SymbolTable {
         return Int32(info >> 4) == STB_LOCAL ? 1 : 2
     }
 
-    /// The function that covers an address of the file. A symbol without a size (assembly) reaches up to the next one.
-    /// Never the nearest one below: in a stripped file that would be a stranger's name.
-    func name(at address: UInt64) -> String? {
-        var low = 0
-        var high = entries.count
-        while low < high {
-            let middle = low + (high - low) / 2
-            if entries[middle].address <= address { low = middle + 1 } else { high = middle }
-        }
-        // A small function within a larger one's range comes after it, hence a few steps back.
-        for index in stride(from: low - 1, to: max(-1, low - 1 - Self.maxSteps), by: -1) {
-            let entry = entries[index]
-            let reach = address &- entry.address
-            if reach < entry.size || (entry.size == 0 && isNearest(entry, below: low)) { return bestName(at: index) }
-        }
-        return nil
-    }
+    var count: Int { entries.count }
 
-    private func isNearest(_ entry: Entry, below index: Int) -> Bool {
-        isComplete && entries[index - 1].address == entry.address && object.image.isExecutable(entry.address)
-    }
+    func symbol(_ index: Int) -> FunctionSymbol { entries[index] }
 
-    /// Of the names that share an address and a rank: the one with the fewest underscores in front, then the shortest, then the
-    /// first of the alphabet. Always the same, so that a crash keeps its fingerprint.
-    private func bestName(at index: Int) -> String? {
-        entries[...index].suffix(Self.maxSteps).reversed()
-            .prefix { $0.address == entries[index].address && $0.rank == entries[index].rank }
-            .compactMap(text)
-            .min { ($0.leadingUnderscores, $0.utf8.count, $0) < ($1.leadingUnderscores, $1.utf8.count, $1) }
-    }
-
-    private func text(_ entry: Entry) -> String? {
-        guard let bytes = elf_strptr(object.elf, strings, Int(entry.name)), bytes.pointee != 0 else { return nil }
+    func text(_ name: UInt32) -> String? {
+        guard let bytes = elf_strptr(object.elf, strings, Int(name)), bytes.pointee != 0 else { return nil }
         return String(boundedCString: bytes)
     }
-
-    private static let maxSteps = 64
-}
-
-extension String {
-    fileprivate var leadingUnderscores: Int { utf8.prefix { $0 == UInt8(ascii: "_") }.count }
 }

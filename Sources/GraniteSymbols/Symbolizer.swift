@@ -19,12 +19,15 @@ package final class Symbolizer {
         package var maxModules: Int
         /// Address space of the objects kept open. With one file of `maxFileBytes` more it must fit into what the process may map.
         package var maxMappedBytes: Int64
+        /// Where indexes of builds that were met before lie; nil uses none. Read here, written by ``SymbolIndexFolder`` alone.
+        package var indexFolder: SymbolIndexFolder?
 
         package init(
             symbolStores: [String] = Options.defaultStores, systemDirectories: [String] = ["/usr/lib/debug"],
             opensSeparateDebugFiles: Bool = true, maxFileBytes: Int64 = 2 << 30, maxModules: Int = 192,
-            maxMappedBytes: Int64 = 3 << 29
+            maxMappedBytes: Int64 = 3 << 29, indexFolder: SymbolIndexFolder? = nil
         ) {
+            self.indexFolder = indexFolder
             self.symbolStores = symbolStores
             self.systemDirectories = systemDirectories
             self.opensSeparateDebugFiles = opensSeparateDebugFiles
@@ -33,11 +36,8 @@ package final class Symbolizer {
             self.maxMappedBytes = maxMappedBytes
         }
 
-        /// `GRANITE_SYMBOLS` (folders, separated by colons), then `symbols` in the working directory.
-        package static var defaultStores: [String] {
-            let listed = getenv("GRANITE_SYMBOLS").map { String(cString: $0) } ?? ""
-            return listed.split(separator: ":").map(String.init) + ["symbols"]
-        }
+        /// ``SymbolStore/defaultFolders``.
+        package static var defaultStores: [String] { SymbolStore.defaultFolders }
     }
 
     /// What could not be read, a sentence each, in the order found; at most 64. A report takes them with ``takeProblems()``.
@@ -47,6 +47,7 @@ package final class Symbolizer {
     private let finder: DebugFileFinder
     private var modules: [ModuleKey: (symbols: ModuleSymbols, lastUse: UInt64)] = [:]
     private var uses: UInt64 = 0
+    private var unindexed: [ModuleImage] = []
 
     /// Objects that are open.
     package var openModules: Int { modules.count }
@@ -79,13 +80,20 @@ package final class Symbolizer {
     /// Reads ahead, while nothing is urgent, what the first look-up in the module would read.
     package func prepare(_ module: ModuleImage) { symbols(of: module).prepare() }
 
+    /// The objects asked about since the last call of which an index could be made and isn't there: what
+    /// ``SymbolIndexFolder/makeIndex(of:options:)`` takes.
+    package func takeUnindexed() -> [ModuleImage] {
+        defer { unindexed = [] }
+        return unindexed
+    }
+
     /// The problems since the last call.
     package func takeProblems() -> [String] {
         defer { problems = [] }
         return problems
     }
 
-    private func symbols(of module: ModuleImage) -> ModuleSymbols {
+    func symbols(of module: ModuleImage) -> ModuleSymbols {
         uses += 1
         let key = ModuleKey(module)
         if let known = modules[key] {
@@ -93,6 +101,7 @@ package final class Symbolizer {
             return known.symbols
         }
         let opened = open(module)
+        if opened.wantsIndex, unindexed.count < Self.maxProblems { unindexed.append(module) }
         makeRoom(for: opened)
         modules[key] = (opened, uses)
         return opened
@@ -113,7 +122,7 @@ package final class Symbolizer {
             ModuleSymbols(
                 mapped: mapped, buildID: module.buildID, finder: finder,
                 opensDebugFiles: options.opensSeparateDebugFiles,
-                otherwise: otherwise)
+                otherwise: otherwise, indexes: options.indexFolder)
         }
         if let memory = module.memory {
             return symbols(
@@ -134,7 +143,8 @@ package final class Symbolizer {
             switch error.code {
             case .otherBuild: return symbols(stored, otherwise: .replaced)
             case .notELF, .notRegularFile: return symbols(stored, otherwise: module.buildID == nil ? .none : .replaced)
-            case .cannotOpen, .tooLarge, .malformed: return symbols(stored, otherwise: isDeleted ? .replaced : .missing)
+            case .cannotOpen, .tooLarge, .malformed, .noBuildID, .noSymbols, .cannotStore:
+                return symbols(stored, otherwise: isDeleted ? .replaced : .missing)
             }
         }
     }

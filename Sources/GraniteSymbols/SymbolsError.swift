@@ -1,4 +1,4 @@
-// Defines why a file gave no symbols. Internal errors of the module; the caller of `Symbolizer` reads them as sentences.
+// Defines why a file gave no symbols, or was not taken into a store. The caller of `Symbolizer` reads them as sentences.
 
 import Glibc
 
@@ -15,6 +15,12 @@ package struct SymbolsError: Error, CustomStringConvertible, Equatable {
         case notELF
         /// The file was replaced since the process mapped it.
         case otherBuild
+        /// Nothing says which build it is.
+        case noBuildID
+        /// Neither debug information nor a symbol table.
+        case noSymbols
+        /// A file of the symbol store could not be written; see `errno`.
+        case cannotStore
         /// Tables of the file contradict themselves.
         case malformed(String)
     }
@@ -33,6 +39,10 @@ package struct SymbolsError: Error, CustomStringConvertible, Equatable {
         case .notELF: "\(path) is no 64-bit ELF file."
         case .otherBuild:
             "\(path) was replaced since the process started: its build-id differs, so its symbols weren't used."
+        case .noBuildID:
+            "\(path) has no build-id, by which alone symbols are found. Link it with -Wl,--build-id (rustc: -C link-arg=-Wl,--build-id)."
+        case .noSymbols: "\(path) has neither debug information nor a symbol table."
+        case .cannotStore: "\(path) cannot be written: \(String(cString: strerror(errno)))."
         case .malformed(let what): "\(path) has malformed \(what): some names or lines are missing."
         }
     }

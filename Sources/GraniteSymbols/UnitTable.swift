@@ -5,15 +5,29 @@ import CElfutils
 
 /// A compile unit whose functions are read when an address in it is first asked for.
 final class CompileUnit {
+    /// In the object itself. A skeleton (DWARF 5, section 3.1.2) has the lines; the rest is in a `.dwo` file.
     var entry: Dwarf_Die
     /// Version of DWARF that it is written in.
     let version: Int
     /// From its header to its end.
     let byteCount: UInt64
 
-    private(set) lazy var language: SourceLanguage? = SourceLanguage(code: Int(dwarf_srclang(&entry)))
+    /// Where the functions are: in the `.dwo` file that a skeleton names, if it is there, else in `entry`.
+    lazy var body: Dwarf_Die = SplitUnit.body(of: &entry, objectDirectory: directory) ?? entry
 
-    init(entry: Dwarf_Die, version: Int, byteCount: UInt64) {
+    private(set) lazy var language: SourceLanguage? = SourceLanguage(code: Int(dwarf_srclang(&body)))
+
+    /// True if it is a skeleton whose `.dwo` file was not found.
+    private(set) lazy var lacksBody = SplitUnit.isSkeleton(&entry) && body.addr == entry.addr
+
+    /// What its functions' offsets belong to.
+    var bodyDwarf: OpaquePointer? { dwarf_cu_getdwarf(body.cu) }
+
+    /// The object's.
+    private let directory: String
+
+    init(entry: Dwarf_Die, version: Int, byteCount: UInt64, directory: String) {
+        self.directory = directory
         self.entry = entry
         self.version = version
         self.byteCount = byteCount
@@ -23,7 +37,12 @@ final class CompileUnit {
 
     func functions(in image: ELFImage) -> FunctionTable {
         if let table { return table }
-        let read = FunctionTable(unit: entry, byteCount: byteCount, image: image)
+        var bytes = byteCount
+        if body.addr != entry.addr {
+            // The walk's budget is the other file's unit, of which libdw tells no length: its whole section bounds it.
+            bytes = SplitUnit.byteCount(of: body)
+        }
+        let read = FunctionTable(unit: body, byteCount: bytes, image: image)
         table = read
         return read
     }
@@ -38,7 +57,7 @@ struct UnitTable {
     private static let maxRanges = 1 << 22
 
     /// Reads each unit's header and ranges, not its functions.
-    init(_ dwarf: OpaquePointer, image: ELFImage) {
+    init(_ dwarf: OpaquePointer, image: ELFImage, directory: String) {
         var ranges: [AddressRange] = []
         var offset: Dwarf_Off = 0
         while units.count < Self.maxUnits, ranges.count < Self.maxRanges {
@@ -56,7 +75,9 @@ struct UnitTable {
                     ranges.append(AddressRange(low: low, high: high, value: index, depth: 0))
                 }
                 if ranges.count > before {
-                    units.append(CompileUnit(entry: entry, version: Int(version), byteCount: next - offset))
+                    units.append(
+                        CompileUnit(entry: entry, version: Int(version), byteCount: next - offset, directory: directory)
+                    )
                 }
             }
             offset = next
@@ -67,6 +88,11 @@ struct UnitTable {
     func unit(at address: UInt64) -> CompileUnit? { map.value(at: address).map { units[$0] } }
 
     var isEmpty: Bool { units.isEmpty }
+
+    /// The pieces of code in ascending order, each with its unit.
+    func forEachPiece(_ body: (_ low: UInt64, _ high: UInt64, _ unit: CompileUnit) -> Void) {
+        map.forEachPiece { body($0, $1, units[$2]) }
+    }
 
     /// Partial and type units are only referred to by others.
     private static func hasCode(_ tag: Int32) -> Bool {

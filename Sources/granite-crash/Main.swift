@@ -18,5 +18,7 @@ import ArgumentParser
             Exit codes: 0 done; 1 no such report, or the directory cannot be
             read; 64 wrong usage; 65 damaged report.
             """,
-        subcommands: [ListCommand.self, ShowCommand.self, CollectCommand.self])
+        subcommands: [
+            ListCommand.self, ShowCommand.self, ResymbolicateCommand.self, SymbolsCommand.self, CollectCommand.self,
+        ])
 }

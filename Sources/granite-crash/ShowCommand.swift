@@ -40,9 +40,17 @@ struct ShowCommand: ParsableCommand {
     @Flag(help: "Print the local variables of Python functions (kept by granite serve --locals).")
     var locals = false
 
+    @Flag(
+        help: "First ask the servers of DEBUGINFOD_URLS for missing symbols, and complete the stored report with them.")
+    var fetch = false
+
     func run() throws {
         try store.withStore { store in
-            let stored = try store.load(reference)
+            var stored = try store.load(reference)
+            if fetch, let better = SymbolCompletion(store: store).complete(stored, fetch: true) {
+                try store.save(better)
+                stored = try store.load(better.id)
+            }
             if json {
                 Output.write(stored.bytes + (stored.bytes.last == UInt8(ascii: "\n") ? [] : [UInt8(ascii: "\n")]))
                 return

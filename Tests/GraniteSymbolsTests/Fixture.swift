@@ -190,9 +190,14 @@ enum Fixtures {
     static let clang = shared(Sources.c, named: "chain.c", by: "clang", ["-O2", "-g", "-Wl,--build-id"])
     static let gcc = shared(Sources.c, named: "chain.c", by: "gcc", ["-O2", "-g", "-Wl,--build-id"])
     static let dwarf4 = shared(Sources.c, named: "chain.c", by: "gcc", ["-O2", "-gdwarf-4"])
-    static let cplus = shared(Sources.cplus, named: "chain.cpp", by: "g++", ["-O2", "-g"])
-    static let swift = shared(Sources.swift, named: "chain.swift", by: "swiftc", ["-O", "-g"])
-    static let rust = shared(Sources.rust, named: "chain.rs", by: "rustc", ["-O", "-g", "--edition", "2021"])
+    static let dwarf4WithID = shared(
+        Sources.c, named: "chain.c", by: "gcc", ["-O2", "-gdwarf-4", "-Wl,--build-id"])
+    static let cplus = shared(Sources.cplus, named: "chain.cpp", by: "g++", ["-O2", "-g", "-Wl,--build-id"])
+    static let swift = shared(
+        Sources.swift, named: "chain.swift", by: "swiftc", ["-O", "-g", "-Xlinker", "--build-id"])
+    static let rust = shared(
+        Sources.rust, named: "chain.rs", by: "rustc",
+        ["-O", "-g", "--edition", "2021", "-C", "link-arg=-Wl,--build-id"])
 
     private static let folders = Mutex<[URL]>([])
     private static let removal: Void = {

@@ -170,7 +170,7 @@ import Testing
 }
 
 /// Sebastiano Vigna's splitmix64: the same numbers in each run.
-private struct SplitMix: RandomNumberGenerator {
+struct SplitMix: RandomNumberGenerator {
     var state: UInt64
 
     mutating func next() -> UInt64 {

@@ -56,7 +56,7 @@ struct Analyst {
         analysis.creationFrames = namer.name(
             capture.creationFrames.map { UnwoundFrame(address: $0.value, isReturnAddress: true, trust: .framePointer) })
         for index in analysis.creationFrames.indices { analysis.creationFrames[index].index = index }
-        analysis.modules = modules(namedIn: analysis.threads)
+        analysis.modules = modules(namedIn: analysis.threads.flatMap { $0.frames ?? [] } + analysis.creationFrames)
         analysis.errors += symbolizer?.takeProblems() ?? []
         clock.lap("collector modules")
         analysis.steps = clock.steps
@@ -215,8 +215,8 @@ struct Analyst {
     }
 
     /// All modules at level full, else those that frames name.
-    private func modules(namedIn threads: [ThreadReport]) -> [ModuleInfo] {
-        let named = Set(threads.flatMap { $0.frames ?? [] }.compactMap(\.module))
+    private func modules(namedIn frames: [Frame]) -> [ModuleInfo] {
+        let named = Set(frames.compactMap(\.module))
         return zip(evidence.modules, evidence.images).filter { isFull || named.contains($0.0.path) }.map {
             module, image in
             var info = ModuleInfo()

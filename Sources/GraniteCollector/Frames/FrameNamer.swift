@@ -56,18 +56,23 @@ struct FrameNamer {
             bare.inApp = InAppRule.isInApp(bare)
             return [bare]
         }
-        return functions.map { function in
-            var frame = bare
-            frame.symbol = function.symbol
-            frame.rawSymbol = function.rawSymbol == function.symbol ? nil : function.rawSymbol
-            frame.language = function.language
-            frame.inlined = function.inlined ? true : nil
-            frame.file = function.file
-            // Line 0 is code that belongs to no line (DWARF 5, 6.2.2).
-            frame.line = function.line.flatMap { $0 > 0 ? $0 : nil }
-            frame.column = frame.line == nil ? nil : function.column
-            frame.inApp = !function.isPseudo && InAppRule.isInApp(frame)
-            return frame
-        }
+        return functions.map { bare.named($0) }
+    }
+}
+
+extension Frame {
+    /// A frame that has its place alone, as one function of the chain there.
+    func named(_ function: SymbolizedFrame) -> Frame {
+        var frame = self
+        frame.symbol = function.symbol
+        frame.rawSymbol = function.rawSymbol == function.symbol ? nil : function.rawSymbol
+        frame.language = function.language
+        frame.inlined = function.inlined ? true : nil
+        frame.file = function.file
+        // Line 0 is code that belongs to no line (DWARF 5, 6.2.2).
+        frame.line = function.line.flatMap { $0 > 0 ? $0 : nil }
+        frame.column = frame.line == nil ? nil : function.column
+        frame.inApp = !function.isPseudo && InAppRule.isInApp(frame)
+        return frame
     }
 }

@@ -33,11 +33,14 @@ struct CrashJob: Sendable {
         let channel: ControlChannel
         /// One for all, because what it read of a build serves the next crash; one job at a time.
         let symbolizer: Mutex<Symbolizer>
+        /// Of the builds that were met, on disk: the next collector reads no debug information for them.
+        let indexing: SymbolIndexing
 
         init(store: ReportStore, channel: ControlChannel) {
             self.store = store
             self.channel = channel
-            symbolizer = Mutex(Symbolizer())
+            indexing = SymbolIndexing(folder: .beside(store))
+            symbolizer = Mutex(Symbolizer(options: .init(indexFolder: indexing.folder)))
         }
     }
 
@@ -69,6 +72,7 @@ struct CrashJob: Sendable {
             analysis: analysis,
             level: ["off", "short", "full"][Int(min(level, 2))])
         publish(assembler.assemble(ending: ending))
+        if opensFiles { shared.indexing.make(of: shared.symbolizer.withLock { $0.takeUnindexed() }) }
     }
 
     /// Instead of ``run(released:)``: lets the worker go, and tells the supervisor that no report will come.

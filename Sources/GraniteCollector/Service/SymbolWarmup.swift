@@ -24,6 +24,8 @@ final class SymbolWarmup: Sendable {
             setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, Self.niceness)
             for image in Self.images(ofWorker: pid) {
                 guard !isStopped.load(ordering: .relaxed) else { return }
+                // Without the lock: a job need not wait for it.
+                shared.indexing.makeNow(of: image)
                 shared.symbolizer.withLock { symbolizer in
                     symbolizer.prepare(image)
                     // They belong to no report; the report that meets them says them again.

@@ -1,7 +1,8 @@
 // What names and lines cost: the symbolizer beside eu-addr2line -i, on the same addresses of one object with debug information.
 //
 //   SymbolBenchmark FILE [ROUNDS]        compares; prints medians and ratios
-//   SymbolBenchmark --answer FILE PC…    answers like eu-addr2line -i -f, so that whole processes can be compared
+//   SymbolBenchmark --answer FILE FOLDER PC…   answers like eu-addr2line -i -f, so that whole processes can be compared; FOLDER has
+//                                              indexes, or is - for none
 
 import Foundation
 import GraniteSymbols
@@ -14,12 +15,14 @@ private func module(_ path: String) -> ModuleImage {
 }
 
 /// Own debug files only: eu-addr2line looks for none in a file that has its own.
-private func makeSymbolizer() -> Symbolizer { Symbolizer(options: .init(symbolStores: [], systemDirectories: [])) }
+private func makeOptions(_ indexes: SymbolIndexFolder? = nil) -> Symbolizer.Options {
+    .init(symbolStores: [], systemDirectories: [], indexFolder: indexes)
+}
 
 private func hex(_ address: UInt64) -> String { "0x" + String(address, radix: 16) }
 
-private func answer(_ path: String, _ addresses: [UInt64]) {
-    let symbolizer = makeSymbolizer()
+private func answer(_ path: String, _ folder: String, _ addresses: [UInt64]) {
+    let symbolizer = Symbolizer(options: makeOptions(folder == "-" ? nil : SymbolIndexFolder(path: folder)))
     let module = module(path)
     var text = ""
     for address in addresses {
@@ -65,18 +68,33 @@ private func compare(_ path: String, rounds: Int) throws {
     let module = module(path)
     var times: [String: [Double]] = [:]
     var frames = 0
+    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("granite-indexes-\(getpid())")
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let indexes = SymbolIndexFolder(path: folder.path)
     for _ in 0..<rounds {
-        let symbolizer = makeSymbolizer()
-        func ask(_ addresses: [UInt64]) {
+        try? FileManager.default.removeItem(at: folder)
+        var isMade = false
+        times["index made", default: []].append(
+            milliseconds { isMade = indexes.makeIndex(of: module, options: makeOptions()) })
+        guard isMade else {
+            print("No index of \(path) could be made: it has no build-id or no debug information.")
+            exit(1)
+        }
+        let symbolizer = Symbolizer(options: makeOptions())
+        func ask(_ addresses: [UInt64], _ symbolizer: Symbolizer) {
             for address in addresses {
                 frames += symbolizer.symbolize(address: bias &+ address, isReturnAddress: false, in: module).count
             }
         }
         frames = 0
-        times["cold", default: []].append(milliseconds { ask(first) })
-        times["warm", default: []].append(milliseconds { ask(second) })
-        times["process", default: []].append(
-            try milliseconds { try run("/proc/self/exe".resolved, ["--answer", path] + first.map(hex)) })
+        times["cold", default: []].append(milliseconds { ask(first, symbolizer) })
+        times["warm", default: []].append(milliseconds { ask(second, symbolizer) })
+        times["indexed", default: []].append(
+            milliseconds { ask(first, Symbolizer(options: makeOptions(indexes))) })
+        for (name, folder) in [("process", "-"), ("indexed process", folder.path)] {
+            times[name, default: []].append(
+                try milliseconds { try run("/proc/self/exe".resolved, ["--answer", path, folder] + first.map(hex)) })
+        }
         times["eu-addr2line", default: []].append(
             try milliseconds { try run("/usr/bin/eu-addr2line", ["-i", "-f", "-e", path] + first.map(hex)) })
     }
@@ -86,15 +104,17 @@ private func compare(_ path: String, rounds: Int) throws {
     }
     let peer = median(times["eu-addr2line"] ?? [0])
     print(
-        "\(path): \(addressCount) addresses, \(frames / 2) frames, median of \(rounds) rounds, files in the page cache")
+        "\(path): \(addressCount) addresses, \(frames / 3) frames, median of \(rounds) rounds, files in the page cache")
     for (name, meaning) in [
         ("cold", "a new symbolizer"), ("warm", "the same, other addresses"),
-        ("process", "a new process, with its output"),
+        ("indexed", "a new symbolizer, with an index on disk"), ("process", "a new process, with its output"),
+        ("indexed process", "a new process with an index on disk"),
+        ("index made", "once a build, off the crash's path"),
         ("eu-addr2line", "-i -f, a new process"),
     ] {
         let time = median(times[name] ?? [0])
         print(
-            "  \(name.padding(toLength: 13, withPad: " ", startingAt: 0)) \(String(format: "%9.2f ms %8.1f times", time, peer / time))  \(meaning)"
+            "  \(name.padding(toLength: 16, withPad: " ", startingAt: 0)) \(String(format: "%9.2f ms %8.1f times", time, peer / time))  \(meaning)"
         )
     }
 }
@@ -104,8 +124,8 @@ extension String {
 }
 
 private let arguments = Array(CommandLine.arguments.dropFirst())
-if arguments.first == "--answer", arguments.count > 2 {
-    answer(arguments[1], arguments.dropFirst(2).compactMap { UInt64($0.dropFirst(2), radix: 16) })
+if arguments.first == "--answer", arguments.count > 3 {
+    answer(arguments[1], arguments[2], arguments.dropFirst(3).compactMap { UInt64($0.dropFirst(2), radix: 16) })
 } else if let path = arguments.first?.resolved {
     try compare(path, rounds: arguments.dropFirst().first.flatMap(Int.init).map { max(1, $0) } ?? 7)
 } else {
