@@ -97,6 +97,11 @@ let tests: [Target] = [
         name: "SymbolBenchmark", dependencies: ["GraniteSymbols"], path: "Tests/Benchmarks/SymbolBenchmark",
         swiftSettings: swift),
     .executableTarget(
+        name: "CrashStress",
+        dependencies: ["GraniteCrashChannel", "GraniteReport", "CLinux", argumentParser],
+        path: "Tests/Benchmarks/CrashStress", swiftSettings: swift),
+    .executableTarget(name: "Confine", path: "Tests/Confine", cSettings: c),
+    .executableTarget(
         name: "FakeWorker", dependencies: ["GraniteSupervisor", "GraniteCrashChannel", "GraniteReport", "CLinux"],
         path: "Tests/FakeWorker",
         swiftSettings: swift),
@@ -148,7 +153,7 @@ let tests: [Target] = [
         name: "EndToEndTests",
         dependencies: [
             "GraniteCrashChannel", "GraniteLogging", "GraniteReport", "GraniteStore", "TestSupport", "granite",
-            "granite-crash", "CrashProbe", argumentParser,
+            "granite-crash", "CrashProbe", "Confine", argumentParser,
         ],
         exclude: ["Fixtures"], swiftSettings: swift),
 ]

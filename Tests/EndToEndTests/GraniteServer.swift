@@ -55,16 +55,21 @@ final class GraniteServer: Sendable {
     static var fixtures: URL { BuildProducts.checkout.appendingPathComponent("Tests/EndToEndTests/Fixtures") }
 
     /// Starts a server on a free port and waits until its workers are ready.
+    ///
+    /// - Parameters:
+    ///   - folder: where log and reports go; nil = a new one.
+    ///   - launcher: a program and its arguments that in the end executes the rest of the line.
     init(
         _ application: String, in directory: URL, workers: Int = 1, arguments: [String] = [],
-        environment: [String: String?] = [:]
+        environment: [String: String?] = [:], folder: TemporaryDirectory? = nil, launcher: [String] = []
     ) async throws {
-        folder = try TemporaryDirectory()
+        let folder = try folder ?? TemporaryDirectory()
+        self.folder = folder
         log = folder.file("granite.log")
         crashes = folder.file("crashes")
         command = try Self.start(
             application, in: directory, log: log, crashes: crashes, arguments: ["--workers", "\(workers)"] + arguments,
-            environment: environment)
+            environment: environment, launcher: launcher)
         let (log, command) = (log, command)
         let isReady = await Command.eventually(limit: 40) {
             !command.isRunning || Self.events(in: log).filter { $0.name == "worker.ready" }.count >= workers
