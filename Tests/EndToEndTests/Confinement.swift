@@ -54,3 +54,28 @@ struct Confinement: Sendable, CustomTestStringConvertible {
         return process.terminationReason == .exit && process.terminationStatus == 0
     }
 }
+
+/// A control group that allows few processes and threads, removed with this value.
+final class ProcessLimit {
+    let folder: String
+
+    init(processes: Int) throws {
+        // Version 1 has a tree for each controller, version 2 one for all.
+        let roots = ["/sys/fs/cgroup/pids", "/sys/fs/cgroup"]
+        guard let root = roots.first(where: { FileManager.default.fileExists(atPath: "\($0)/cgroup.procs") }) else {
+            throw POSIXError(.ENOENT)
+        }
+        folder = "\(root)/granite-test-\(UUID().uuidString)"
+        guard mkdir(folder, 0o755) == 0 else { throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EACCES) }
+        let file = open("\(folder)/pids.max", O_WRONLY | O_CLOEXEC)
+        defer { close(file) }
+        let text = "\(processes)"
+        guard write(file, text, text.utf8.count) > 0 else {
+            throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EACCES)
+        }
+    }
+
+    deinit { rmdir(folder) }
+
+    static var isPossible: Bool { (try? ProcessLimit(processes: 10)) != nil }
+}

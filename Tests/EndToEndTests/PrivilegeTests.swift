@@ -65,6 +65,38 @@ struct PrivilegeTests {
         #expect(await server.stop() == .code(0))
     }
 
+    /// A limit that holds for all three together, with room for the worker's threads and little else.
+    @Test(.enabled(if: ProcessLimit.isPossible, "control groups cannot be made here"))
+    func tightControlGroupIsEnough() async throws {
+        let group = try ProcessLimit(processes: 48)
+        let server = try await Self.start(Confinement("pids.max", ["--cgroup", group.folder]))
+        #expect(await server.get("/crash") == nil)
+        #expect(try await server.event("worker.exited").string("signal") == "SIGSEGV")
+        let respawned = try await server.event("worker.respawned")
+        try expectEverything(try server.report(try #require(respawned.string("crash.id"), "\(respawned.line)")))
+        #expect(await server.stop() == .code(0))
+    }
+
+    /// Nothing names the threads, the mappings and the bounds of the stacks then. The status, the request, the crashed thread's registers
+    /// and its Python frames are left, and the report says what is missing.
+    @Test(.enabled(if: Confinement.isRoot, "only root can take /proc from a thread"))
+    func workerWithoutProcStillTellsTheRequestAndThePythonStack() async throws {
+        let server = try await Self.start(Confinement("no /proc", []))
+        #expect(await server.get("/crash-without-proc") == nil)
+        #expect(try await server.event("worker.exited").string("signal") == "SIGSEGV")
+        let respawned = try await server.event("worker.respawned")
+        let report = try server.report(try #require(respawned.string("crash.id"), "\(respawned.line)"))
+        #expect(report.diagnosis?.category == "null_dereference")
+        #expect(report.request?.target == "/crash-without-proc")
+        #expect(report.capture?.incomplete == true)
+        #expect(report.capture?.errors?.isEmpty == false)
+        let frames = report.threads?.first?.frames ?? []
+        let python = frames.filter { $0.kind == .python }.compactMap(\.symbol)
+        #expect(Array(python.prefix(3)) == ["string_at", "read_name", "app"])
+        #expect(frames.first?.kind == .native)
+        #expect(await server.stop() == .code(0))
+    }
+
     /// The report says what came out of the worker, whole: natively, in Python, of every thread.
     private func expectEverything(_ report: CrashReport) throws {
         let errors = report.capture?.errors ?? []
