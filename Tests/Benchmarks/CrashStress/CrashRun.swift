@@ -15,6 +15,8 @@ struct CrashRun: Sendable {
     var dead: UInt64?
     /// To the moment when the supervisor heard of the stored report.
     var stored: UInt64?
+    /// The last one.
+    var report: CrashReport?
 
     static func perform(_ entry: MatrixCase, argument: String?, probe: String, link: CollectorLink) throws -> CrashRun {
         let crashID = ULID.make()
@@ -56,7 +58,9 @@ struct CrashRun: Sendable {
         for answer in answers {
             switch answer {
             case .failed(let reason): run.faults.append("no report: \(reason)")
-            case .report(let report, _): run.check(report, entry)
+            case .report(let report, _):
+                run.check(report, entry)
+                run.report = report
             }
         }
         if let capture = try? CrashPage(descriptor: page).capture(), capture.kind == .signal {

@@ -29,6 +29,9 @@ struct CrashStress: ParsableCommand {
     @Option(help: "Sources of the libraries that some cases load.")
     var libraries = "Tests/CrashLibraries"
 
+    @Option(help: "Folder where the last report of each case is kept as CASE.json.")
+    var keep: String?
+
     @Flag(help: "Print JSON.")
     var json = false
 
@@ -54,6 +57,7 @@ struct CrashStress: ParsableCommand {
         let link = try CollectorLink(
             collector: products.appendingPathComponent("granite-crash").path,
             crashes: folder.appendingPathComponent("crashes").path, level: "full")
+        if let keep { try FileManager.default.createDirectory(atPath: keep, withIntermediateDirectories: true) }
         var shelf = CrashLibraries(sources: URL(fileURLWithPath: libraries), folder: folder)
         var table = Table(json: json)
         for entry in cases {
@@ -66,7 +70,11 @@ struct CrashStress: ParsableCommand {
                 continue
             }
             let count = commonRounds > 0 && Self.common.contains(entry.name) ? commonRounds : rounds
-            table.add(entry, runs(of: entry, argument: argument, count: count, probe: probe, link: link))
+            let runs = runs(of: entry, argument: argument, count: count, probe: probe, link: link)
+            table.add(entry, runs)
+            if let keep, let report = runs.last?.report {
+                try Data(report.encoded()).write(to: URL(fileURLWithPath: "\(keep)/\(entry.name).json"))
+            }
         }
         // What comes now was said twice.
         let status = link.stop()
@@ -83,12 +91,13 @@ struct CrashStress: ParsableCommand {
         withExtendedLifetime(next) {
             DispatchQueue.concurrentPerform(iterations: max(1, min(parallel, count))) { _ in
                 while next.add(1, ordering: .relaxed).oldValue < count {
-                    let run: CrashRun
+                    var run: CrashRun
                     do {
                         run = try CrashRun.perform(entry, argument: argument, probe: probe, link: link)
                     } catch {
                         run = CrashRun(faults: ["\(error)"])
                     }
+                    if keep == nil { run.report = nil }
                     results.withLock { $0.append(run) }
                 }
             }
