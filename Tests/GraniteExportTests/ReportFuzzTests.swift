@@ -9,7 +9,7 @@ import Testing
 
 @Suite(.timeLimit(.minutes(60))) struct ReportFuzzTests {
     @Test func anyReportIsShownOrRefused() throws {
-        let sound = try Sample.nullPointer().encoded()
+        let sound = Sample.nullPointer().encoded()
         let tree = try JSONSerialization.jsonObject(with: Data(sound))
         var random = Fuzzing.numbers(105)
         var shown = 0

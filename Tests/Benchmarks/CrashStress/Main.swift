@@ -4,6 +4,7 @@
 import ArgumentParser
 import CLinux
 import Foundation
+import GraniteReport
 import Synchronization
 
 @main
