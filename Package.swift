@@ -98,6 +98,11 @@ let tests: [Target] = [
         name: "SymbolBenchmark", dependencies: ["GraniteSymbols"], path: "Tests/Benchmarks/SymbolBenchmark",
         swiftSettings: swift),
     .executableTarget(
+        name: "CrashStress",
+        dependencies: ["GraniteCrashChannel", "GraniteReport", "CLinux", argumentParser],
+        path: "Tests/Benchmarks/CrashStress", swiftSettings: swift),
+    .executableTarget(name: "Confine", path: "Tests/Confine", cSettings: c),
+    .executableTarget(
         name: "FakeWorker", dependencies: ["GraniteSupervisor", "GraniteCrashChannel", "GraniteReport", "CLinux"],
         path: "Tests/FakeWorker",
         swiftSettings: swift),
@@ -130,7 +135,8 @@ let tests: [Target] = [
     ),
     .testTarget(
         name: "GraniteStoreTests", dependencies: ["GraniteStore", "GraniteReport", "TestSupport"], swiftSettings: swift),
-    .testTarget(name: "GraniteExportTests", dependencies: ["GraniteExport", "GraniteReport"], swiftSettings: swift),
+    .testTarget(
+        name: "GraniteExportTests", dependencies: ["GraniteExport", "GraniteReport", "TestSupport"], swiftSettings: swift),
     .testTarget(
         name: "GraniteSupervisorTests",
         dependencies: [
@@ -149,7 +155,7 @@ let tests: [Target] = [
         name: "EndToEndTests",
         dependencies: [
             "GraniteCrashChannel", "GraniteLogging", "GraniteReport", "GraniteStore", "GraniteSymbols", "TestSupport",
-            "granite", "granite-crash", "CrashProbe", argumentParser,
+            "granite", "granite-crash", "CrashProbe", "Confine", argumentParser,
         ],
         exclude: ["Fixtures"], swiftSettings: swift),
 ]

@@ -104,7 +104,6 @@ enum Cases {
         "thread-bound-on-coroutine": { _ in ThreadBoundCases.createOnCoroutine() },
         "drop-storm": { _ in ThreadBoundCases.storm() },
         "requests": { _ in RequestCases.crashWhileServing() },
-        "measure-notes": { _ in RequestCases.measureNotes() },
         "cpp-uncaught": { granite_probe_call_in($0.argument) },
         "cpp-uncaught-number": { granite_probe_call_in($0.argument) },
         "cpp-noexcept": { granite_probe_call_in($0.argument) },
@@ -113,6 +112,9 @@ enum Cases {
         "rust-panic-abort": { granite_probe_call_in($0.argument) },
         "smash-detected": { granite_probe_call_in($0.argument) },
         "overflow-detected": { granite_probe_call_in($0.argument) },
+        "measure-notes": { NoteCases.measure(rounds: UInt64($0.argument) ?? 1_000_000) },
+        "notes-without-system-calls": { NoteCases.noteWithoutSystemCalls($0.argument) },
+        "system-call-when-none-is-allowed": { _ in NoteCases.callSystemWhenForbidden() },
         "cpp-throw": { granite_probe_throw_in($0.argument) },
         "raise-binding": { granite_probe_raise_binds_to_libgcc($0.argument) == 1 ? 0 : 1 },
     ]

@@ -14,10 +14,16 @@ struct Main {
             exit(64)
         }
         do {
-            try Capture.install(arguments.options)
+            if arguments.isCaptured { try Capture.install(arguments.options) }
         } catch {
             _ = "\(error)\n".withCString { write(2, $0, strlen($0)) }
             exit(70)
+        }
+        if arguments.announcesFault {
+            var now = timespec()
+            clock_gettime(CLOCK_MONOTONIC, &now)
+            let line = "fault at \(UInt64(now.tv_sec) * 1_000_000_000 + UInt64(now.tv_nsec))\n"
+            _ = line.withCString { write(2, $0, strlen($0)) }
         }
         Capture.breadcrumb("probe", "about to run \(name)")
         Capture.setReady()
@@ -30,6 +36,10 @@ struct Arguments {
     var name: String?
     var options = Capture.Options()
     var argument = ""
+    /// False for a crash that another tool is to report.
+    var isCaptured = true
+    /// Says on stderr when the crash begins, CLOCK_MONOTONIC in nanoseconds.
+    var announcesFault = false
 
     init(_ words: [String]) {
         var rest = words.dropFirst()
@@ -41,6 +51,8 @@ struct Arguments {
             case "--serve-deadline-ms":
                 options.serveDeadline = .milliseconds(rest.popFirst().flatMap { Int($0) } ?? 1000)
             case "--park-deadline-ms": options.parkDeadline = .milliseconds(rest.popFirst().flatMap { Int($0) } ?? 50)
+            case "--no-capture": isCaptured = false
+            case "--announce-fault": announcesFault = true
             case "--argument": argument = rest.popFirst() ?? ""
             default: name = word
             }

@@ -5,29 +5,6 @@ import Glibc
 import GraniteCapture
 
 enum RequestCases {
-    /// Prints what noting a request's begin and end costs.
-    static func measureNotes() -> Int32 {
-        let rounds: UInt64 = 1_000_000
-        let method = Array("GET".utf8)
-        let target = Array("/hello?name=granite".utf8)
-        let started = monotonicNanoseconds()
-        method.withUnsafeBytes { method in
-            target.withUnsafeBytes { target in
-                for number in 0..<rounds {
-                    Capture.beginRequest(
-                        slot: 1, tid: Capture.threadID, id: number, method: method, target: target,
-                        startedNanoseconds: started)
-                    Capture.endRequest(slot: 1)
-                }
-            }
-        }
-        print("request begin and end: \(Double(monotonicNanoseconds() - started) / Double(rounds)) ns")
-        let made = monotonicNanoseconds()
-        for number in 0..<rounds { _ = ThreadBound(number, label: "measured") }
-        print("ThreadBound made and released: \(Double(monotonicNanoseconds() - made) / Double(rounds)) ns")
-        return 0
-    }
-
     private static func monotonicNanoseconds() -> UInt64 {
         var now = timespec()
         clock_gettime(CLOCK_MONOTONIC, &now)

@@ -55,11 +55,16 @@ final class GraniteServer: Sendable {
     static var fixtures: URL { BuildProducts.checkout.appendingPathComponent("Tests/EndToEndTests/Fixtures") }
 
     /// Starts a server on a free port and waits until its workers are ready.
+    ///
+    /// - Parameters:
+    ///   - folder: where log and reports go; nil = a new one.
+    ///   - launcher: a program and its arguments that in the end executes the rest of the line.
     init(
         _ application: String, in directory: URL, workers: Int = 1, arguments: [String] = [],
-        environment: [String: String?] = [:], launcher: [String] = []
+        environment: [String: String?] = [:], folder: TemporaryDirectory? = nil, launcher: [String] = []
     ) async throws {
-        folder = try TemporaryDirectory()
+        let folder = try folder ?? TemporaryDirectory()
+        self.folder = folder
         log = folder.file("granite.log")
         crashes = folder.file("crashes")
         command = try Self.start(

@@ -6,8 +6,10 @@ package import Foundation
 package final class TemporaryDirectory: Sendable {
     package let url: URL
 
-    package init() throws {
-        url = FileManager.default.temporaryDirectory.appendingPathComponent("granite-test-\(UUID().uuidString)")
+    /// - Parameter parent: nil = where temporary files go.
+    package init(in parent: URL? = nil) throws {
+        url = (parent ?? FileManager.default.temporaryDirectory)
+            .appendingPathComponent("granite-test-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
     }
 

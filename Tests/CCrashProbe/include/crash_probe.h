@@ -88,4 +88,9 @@ int granite_probe_throw_in(const char *_Nonnull library);
 /// 1 if _Unwind_RaiseException, as a loaded library sees it, lies in libgcc_s.
 int granite_probe_raise_binds_to_libgcc(const char *_Nonnull library);
 
+/// From now on any system call but exit(2) ends the process by SIGSYS (seccomp(2)).
+void granite_probe_forbid_system_calls(void);
+/// Ends this thread, and with the last one the process, by exit(2): exit_group is forbidden by then.
+_Noreturn void granite_probe_end_thread(int status);
+
 #endif
