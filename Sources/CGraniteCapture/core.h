@@ -139,7 +139,8 @@ bool granite_descriptor_is(int descriptor, struct granite_descriptor expected);
 void granite_descriptors_check(void);
 
 // watchdog.c
-/// Async-signal-safe. After `limit_ns` a fault is raised in the calling thread, for walks that never end by themselves.
+/// Async-signal-safe. After `limit_ns` of its processor time, or eight times as long, a fault is raised in the calling
+/// thread, for walks that never end by themselves.
 /// Where the kernel has no timer for us there is none.
 void granite_watchdog_begin(uint64_t limit_ns);
 /// Async-signal-safe.

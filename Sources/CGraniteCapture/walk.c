@@ -10,7 +10,8 @@
 
 struct granite_unwinder granite_unwinder;
 
-/// A walk takes microseconds, cold a millisecond. The watchdog ends a single step that takes longer than all may.
+/// Of processor time: a walk takes microseconds, cold a millisecond. The watchdog ends a single step that takes longer
+/// than all may.
 static const uint64_t walk_limit_ns = 40000000;
 static const uint64_t step_limit_ns = 60000000;
 
@@ -21,7 +22,7 @@ static void walk_guarded(const ucontext_t *context, bool signal_frame, struct gr
     unw_cursor_t cursor;
     int flags = signal_frame ? UNW_INIT_SIGNAL_FRAME : 0;
     if (granite_unwinder.initialize(&cursor, (void *)context, flags) != 0) return;
-    uint64_t deadline_ns = granite_clock_ns(CLOCK_MONOTONIC) + walk_limit_ns;
+    uint64_t deadline_ns = granite_clock_ns(CLOCK_THREAD_CPUTIME_ID) + walk_limit_ns;
     uint64_t previous_pointer = 0;
     uint64_t previous_stack = 0;
     do {
@@ -34,7 +35,7 @@ static void walk_guarded(const ucontext_t *context, bool signal_frame, struct gr
         previous_stack = stack;
         capture->handler_frames[capture->handler_frame_count] = pointer;
         capture->handler_frame_count++;
-        if (granite_clock_ns(CLOCK_MONOTONIC) > deadline_ns) {
+        if (capture->handler_frame_count % 16 == 0 && granite_clock_ns(CLOCK_THREAD_CPUTIME_ID) > deadline_ns) {
             capture->flags |= GRANITE_CAPTURE_WALK_FAULTED;
             return;
         }

@@ -28,7 +28,7 @@ static int take(int signal, information_handler handler, int flags) {
     return sigaction(signal, &action, &previous);
 }
 
-static int take_and_fault(information_handler handler, int flags) {
+static KEPT int take_and_fault(information_handler handler, int flags) {
     if (take(SIGSEGV, handler, flags) != 0) return 70;
     int result = granite_probe_null_read();
     STAY;

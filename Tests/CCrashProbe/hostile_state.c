@@ -99,7 +99,7 @@ static void abort_in_handler(int signal) {
     STAY;
 }
 
-static int raise_with(void (*handler)(int), int flags) {
+static KEPT int raise_with(void (*handler)(int), int flags) {
     struct sigaction action = {.sa_flags = flags};
     action.sa_handler = handler;
     sigfillset(&action.sa_mask);

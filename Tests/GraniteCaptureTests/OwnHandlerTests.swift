@@ -11,7 +11,9 @@ import Testing
 struct OwnHandlerTests {
     /// Handlers that leave by siglongjmp, mend the page or skip the instruction, actions that the program asks about, signals that it raises
     /// without harm: it goes on as without Granite.
-    @Test(arguments: ["own-handler-recovers", "own-handler-mends", "own-handler-skips", "own-handler-raise", "own-handler-asked"])
+    @Test(arguments: [
+        "own-handler-recovers", "own-handler-mends", "own-handler-skips", "own-handler-raise", "own-handler-asked",
+    ])
     func aProgramThatHandlesItsSignalsGoesOnUnreported(_ name: String) async throws {
         let run = try await ProbeRun.run(name)
         #expect(run.ending == .code(0))
