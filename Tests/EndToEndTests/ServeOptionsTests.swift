@@ -71,7 +71,7 @@ struct ServeOptionsTests {
     /// Flags, their settings and their defaults.
     static let flags: [(name: String, setting: @Sendable (ServeSettings) -> Bool, isOn: Bool)] = [
         ("RESPAWN_FAILED_WORKERS", \.respawnsFailedWorkers, true), ("ACCESS_LOG", \.accessLog, false),
-        ("FACTORY", \.isFactory, false),
+        ("FACTORY", \.isFactory, false), ("LOCALS", \.keepsLocals, false),
     ]
 
     func settings(_ arguments: [String] = ["app:app"], _ environment: [String: String] = [:]) throws -> ServeSettings {

@@ -56,6 +56,15 @@ enum FullReport {
         module.buildID = "ab12cd"
         module.debug = "found"
         report.modules = [module]
+        var python = PythonInfo()
+        python.interpreters = 2
+        python.threads = 5
+        python.gilHeld = true
+        python.gilHolder = 4715
+        python.gilWaiters = [4716]
+        python.collecting = true
+        python.collectedGeneration = 2
+        report.python = python
         var crumb = Breadcrumb()
         crumb.time = "2026-11-24T13:40:12.000Z"
         crumb.tid = 4715
@@ -129,6 +138,15 @@ enum FullReport {
         thread.crashed = true
         thread.state = "crashed"
         thread.holdsGIL = true
+        thread.nativeName = "granite"
+        var exception = ExceptionInfo()
+        exception.type = "app.Refused"
+        exception.message = "no"
+        exception.file = "/srv/app.py"
+        exception.line = 9
+        exception.function = "refuse"
+        exception.state = "handled"
+        thread.exception = exception
         thread.registers = [ThreadReport.Register(name: "rip", value: Address(0x7f12_0015_b2a0), memory: "c5fe6f07")]
         thread.frames = [frame()]
         thread.unmergedPythonFrames = [frame()]
@@ -153,6 +171,7 @@ enum FullReport {
         frame.line = 14
         frame.column = 3
         frame.inApp = true
+        frame.locals = [Frame.Local(name: "address", value: "0")]
         frame.source = [Frame.SourceLine(line: 14, text: "  return *p;")]
         return frame
     }

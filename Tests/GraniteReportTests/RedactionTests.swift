@@ -29,6 +29,16 @@ struct RedactionTests {
             ])
     }
 
+    @Test(arguments: [
+        "password", "db_password", "DB_PASSWORD", "authHeader", "HTTP_AUTHORIZATION", "HTTP_COOKIE", "signing_key",
+        "key",
+        "csrfToken", "sessionid", "api_keys", "pwd", "DATABASE_DSN",
+    ])
+    func variablesWithTheNameOfASecretAreSecret(name: String) { #expect(Redaction.isSecretName(name)) }
+
+    @Test(arguments: ["author", "keyword", "monkey", "status_code", "passenger", "self", "", "ключ"])
+    func otherVariablesAreNot(name: String) { #expect(!Redaction.isSecretName(name)) }
+
     @Test func aReportIsRedactedEverywhereThatTheWorldWrites() {
         var report = FullReport.make()
         report.request?.target = "/?password=1"
@@ -36,11 +46,20 @@ struct RedactionTests {
         report.process?.argv = ["--token=3"]
         report.logTail = ["Cookie: sid=4", "ValueError: x"]
         report.breadcrumbs?[0].message = "secret=5"
+        report.threads?[0].exception?.message = "token=6 refused"
+        report.threads?[0].frames?[0].locals = [
+            .init(name: "dbPassword", value: "'7'"), .init(name: "query", value: "'a=1&token=8'"),
+        ]
         let redacted = Redaction.redacted(report)
         #expect(redacted.request?.target == "/?password=[redacted]")
         #expect(redacted.requests?[0].target == "/?password=[redacted]")
         #expect(redacted.process?.argv == ["--token=[redacted]"])
         #expect(redacted.logTail == ["Cookie: [redacted]", "ValueError: x"])
         #expect(redacted.breadcrumbs?[0].message == "secret=[redacted]")
+        #expect(redacted.threads?[0].exception?.message == "token=[redacted] refused")
+        #expect(
+            redacted.threads?[0].frames?[0].locals == [
+                .init(name: "dbPassword", value: "[redacted]"), .init(name: "query", value: "'a=1&token=[redacted]'"),
+            ])
     }
 }

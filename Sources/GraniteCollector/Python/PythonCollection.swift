@@ -18,12 +18,15 @@ enum PythonCollection {
         return nil
     }
 
-    /// Two pointers; the collector keeps flags in the lowest two bits of the second.
+    /// Two pointers, to objects or, while the list is empty, to itself; the collector keeps flags in the lowest two bits of
+    /// the second.
     private static func isListHead(_ address: UInt64, _ pages: RemotePages) -> Bool {
         guard let next: UInt64 = pages.integer(at: address), let previous: UInt64 = pages.integer(at: address &+ 8)
         else {
             return false
         }
-        return [next & ~1, previous & ~3].allSatisfy { $0 % 8 == 0 && (0x1000..<1 << 47).contains($0) }
+        return [next & ~1, previous & ~3].allSatisfy {
+            ($0 % 8 == 0 || $0 == address) && (0x1000..<1 << 47).contains($0)
+        }
     }
 }
