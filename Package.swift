@@ -136,7 +136,8 @@ let tests: [Target] = [
     .testTarget(
         name: "GraniteStoreTests", dependencies: ["GraniteStore", "GraniteReport", "TestSupport"], swiftSettings: swift),
     .testTarget(
-        name: "GraniteExportTests", dependencies: ["GraniteExport", "GraniteReport", "TestSupport"], swiftSettings: swift),
+        name: "GraniteExportTests", dependencies: ["GraniteExport", "GraniteReport", "TestSupport"],
+        swiftSettings: swift),
     .testTarget(
         name: "GraniteSupervisorTests",
         dependencies: [
