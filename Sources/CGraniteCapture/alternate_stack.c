@@ -10,8 +10,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "actions.h"
 #include "core.h"
 #include "frame_pointers.h"
+#include "system.h"
 
 #ifndef AT_MINSIGSTKSZ
 #define AT_MINSIGSTKSZ 51  // <asm/auxvec.h>; the kernel's need for a signal frame, AVX-512 and AMX included
@@ -21,6 +23,7 @@
 struct alternate_stack {
     void *mapping;
     size_t mapping_size;
+    size_t usable_size;  ///< without the guard page
     void *(*start)(void *);
     void *argument;
     size_t thread_stack_bytes;
@@ -31,13 +34,20 @@ static pthread_key_t key;
 static pthread_once_t key_once = PTHREAD_ONCE_INIT;
 static bool key_made;
 
+/// Of the calling thread.
+static __thread struct alternate_stack *own __attribute__((tls_model("initial-exec")));
+
+/// Async-signal-safe: sigaltstack(2), past the interposed one.
+static int change_stack(const stack_t *new, stack_t *old) { return (int)syscall(SYS_sigaltstack, new, old); }
+
 /// Call before any crash. Other destructors of the thread still run code that may overflow: leave in a late round of
 /// the PTHREAD_DESTRUCTOR_ITERATIONS that POSIX grants (pthread_key_create(3)).
 static void release(void *value) {
     struct alternate_stack *stack = value;
     if (++stack->destructor_rounds < 3 && pthread_setspecific(key, stack) == 0) return;
     stack_t off = {.ss_flags = SS_DISABLE};
-    sigaltstack(&off, NULL);
+    own = NULL;
+    change_stack(&off, NULL);
     munmap(stack->mapping, stack->mapping_size);
 }
 
@@ -54,15 +64,38 @@ static struct alternate_stack *make_stack(void) {
     struct alternate_stack *stack = (void *)(mapping + page + size - sizeof(struct alternate_stack));
     stack->mapping = mapping;
     stack->mapping_size = page + size;
+    stack->usable_size = size;
     return stack;
+}
+
+/// Async-signal-safe. What sigaltstack(2) is to be told.
+static stack_t describe(const struct alternate_stack *stack) {
+    char *bottom = (char *)stack->mapping + (stack->mapping_size - stack->usable_size);
+    return (stack_t){.ss_sp = bottom, .ss_size = (size_t)((char *)stack - bottom) & ~(size_t)63};
 }
 
 /// Call before any crash. For the calling thread.
 static int enter_stack(struct alternate_stack *stack) {
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    char *bottom = (char *)stack->mapping + page;
-    stack_t description = {.ss_sp = bottom, .ss_size = ((size_t)((char *)stack - bottom)) & ~(size_t)63};
-    return sigaltstack(&description, NULL) == 0 ? 0 : errno;
+    sigset_t faults;
+    sigfillset(&faults);
+    sigset_t others = faults;
+    granite_action_open(&others);
+    for (int signal = 1; signal < NSIG; signal++) {
+        if (sigismember(&others, signal) == 1) sigdelset(&faults, signal);
+    }
+    granite_change_mask(SIG_UNBLOCK, &faults, NULL);
+    stack_t description = describe(stack);
+    if (change_stack(&description, NULL) != 0) return errno;
+    own = stack;
+    return 0;
+}
+
+/// Interposes sigaltstack(2). Async-signal-safe. A thread that gives its alternate stack back (faulthandler.disable(),
+/// Rust's threads as they end) gets ours again: without one a stack overflow has no report.
+__attribute__((visibility("default"))) int sigaltstack(const stack_t *new, stack_t *old) {
+    if (!new || !(new->ss_flags & SS_DISABLE) || !own) return change_stack(new, old);
+    stack_t ours = describe(own);
+    return change_stack(&ours, old);
 }
 
 /// Call before any crash.
@@ -111,6 +144,8 @@ __attribute__((visibility("default"))) int pthread_create(pthread_t *thread, con
     stack->argument = argument;
     stack->thread_stack_bytes = stack_bytes_of(attributes);
     int error = create(thread, attributes, granite_run_thread, stack);
-    if (error != 0) munmap(stack->mapping, stack->mapping_size);
-    return error;
+    if (error == 0) return 0;
+    munmap(stack->mapping, stack->mapping_size);
+    // RLIMIT_AS, RLIMIT_DATA: what the alternate stack took may be what the thread needs.
+    return error == EAGAIN || error == ENOMEM ? create(thread, attributes, start, argument) : error;
 }

@@ -58,4 +58,27 @@ static inline uint64_t granite_arch_error_code(const ucontext_t *context) {
     return 0;
 }
 
+/// Async-signal-safe. Calls `body(argument)` on the stack that ends at `top` (16-byte aligned), after it gave the thread
+/// `alternate` by sigaltstack(2): the kernel refuses that while the thread is on its alternate stack.
+static inline void granite_arch_call_on_stack(void (*body)(void *), void *argument, char *top, const stack_t *alternate) {
+    register const void *first __asm__("x0") = alternate;
+    register long second __asm__("x1") = 0;
+    register long number __asm__("x8") = 132;  // sigaltstack
+    // x19 to x21 outlive the call (AAPCS64 6.1.1).
+    __asm__ volatile(
+        "mov x19, sp\n\t"
+        "mov x20, %[body]\n\t"
+        "mov x21, %[argument]\n\t"
+        "mov sp, %[top]\n\t"
+        "svc #0\n\t"
+        "mov x0, x21\n\t"
+        "blr x20\n\t"
+        "mov sp, x19"
+        : "+r"(first), "+r"(second), "+r"(number)
+        : [body] "r"(body), [argument] "r"(argument), [top] "r"(top)
+        : "x2", "x3", "x4", "x5", "x6", "x7", "x9", "x10", "x11", "x12", "x13", "x14", "x15", "x16", "x17", "x19", "x20",
+          "x21", "x30", "memory", "cc", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v16", "v17", "v18", "v19", "v20",
+          "v21", "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31");
+}
+
 #endif

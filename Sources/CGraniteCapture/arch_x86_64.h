@@ -45,4 +45,25 @@ static inline uint64_t granite_arch_error_code(const ucontext_t *context) {
     return (uint64_t)context->uc_mcontext.gregs[REG_ERR];
 }
 
+/// Async-signal-safe. Calls `body(argument)` on the stack that ends at `top` (16-byte aligned), after it gave the thread
+/// `alternate` by sigaltstack(2): the kernel refuses that while the thread is on its alternate stack.
+static inline void granite_arch_call_on_stack(void (*body)(void *), void *argument, char *top, const stack_t *alternate) {
+    register void *first __asm__("rdi") = (void *)alternate;
+    register long second __asm__("rsi") = 0;
+    register void *third __asm__("rdx") = argument;  // a system call changes rax, rcx and r11 only
+    long number = 131;                               // sigaltstack
+    // rbx outlives the call (psABI 3.2.1); the frame pointer finds this frame again.
+    __asm__ volatile(
+        "movq %%rsp, %%rbx\n\t"
+        "movq %[top], %%rsp\n\t"
+        "syscall\n\t"
+        "movq %%rdx, %%rdi\n\t"
+        "callq *%[body]\n\t"
+        "movq %%rbx, %%rsp"
+        : "+a"(number), "+r"(first), "+r"(second), "+r"(third)
+        : [body] "r"(body), [top] "r"(top)
+        : "rbx", "rcx", "r8", "r9", "r10", "r11", "memory", "cc", "xmm0", "xmm1", "xmm2", "xmm3",
+          "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
+}
+
 #endif

@@ -1,8 +1,8 @@
 // The state of the capture core and what its files offer each other. Not for other modules.
 //
-// A file is either reachable from a signal handler (core, handler, park, walk, mappings, snapshot, memory_server,
-// modules, frame_pointers, capture_now) or only called before a crash (install, alternate_stack, signal_mask,
-// walk_load, modules_load, fork). Tests/GraniteCaptureTests checks the undefined symbols of the first kind against a
+// A file is either reachable from a signal handler (core, handler, chain, actions, capture_stack, descriptors, park,
+// walk, watchdog, mappings, snapshot, memory_server, modules, frame_pointers, capture_now) or only called before a crash
+// (install, actions_interpose, chain_load, alternate_stack, signal_mask, walk_load, modules_load, fork). Tests/GraniteCaptureTests checks the undefined symbols of the first kind against a
 // list.
 
 #ifndef GRANITE_CORE_H
@@ -20,6 +20,12 @@
 
 #pragma GCC visibility push(hidden)
 
+/// Which file a descriptor stood for when it was given to us.
+struct granite_descriptor {
+    uint64_t device;
+    uint64_t inode;
+};
+
 /// Everything a handler needs. Lives in .bss, not in the page, so that a broken page cannot keep the process from
 /// dying.
 struct granite_core {
@@ -27,6 +33,11 @@ struct granite_core {
     struct granite_crash_page *page;
     int page_fd;
     int memory_socket;
+    bool page_is_writable;  ///< granite_descriptors_check found page_fd whole
+    bool socket_is_usable;  ///< and memory_socket
+    struct granite_descriptor page_identity;
+    struct granite_descriptor socket_identity;
+    char *snapshot_area;  ///< the page's snapshot area, mapped for the case that page_fd is lost; or NULL
     int spare_fd;  ///< closed when a dying process has no free descriptor left (EMFILE)
     pid_t pid;
     uint32_t level;
@@ -64,6 +75,7 @@ void granite_handle_fatal(int signal, siginfo_t *information, void *context);
 /// Async-signal-safe. Clears page.capture for a new capture by `tid` and stores what is known at entry (stage A).
 void granite_capture_begin(uint32_t kind, uint32_t tid, const ucontext_t *context, uint64_t entered_ns);
 /// Async-signal-safe. Stages B to E for the thread that holds the gate. `in_handler` tells how `context` was made.
+/// `context` of a signal also tells the stack that the signal interrupted, if it came on an alternate one.
 void granite_capture_run(const ucontext_t *context, bool in_handler);
 /// Async-signal-safe. Stores the stage, so that a reader who sees it may read all before it.
 void granite_capture_publish(uint32_t stage);
@@ -112,9 +124,32 @@ const struct granite_mapping *granite_mapping_at(uint64_t address, uint64_t reac
 /// Async-signal-safe. The vdso, or NULL.
 const struct granite_mapping *granite_mapping_vdso(void);
 
+// capture_stack.c
+/// Async-signal-safe. Runs `body(argument)` on the stack that is kept for captures. Only for the thread that holds the
+/// gate, in a handler that never lets it go.
+void granite_run_on_capture_stack(void (*body)(void *), void *argument);
+
+// descriptors.c
+/// Async-signal-safe. What `descriptor` stands for; zeros if it is closed.
+struct granite_descriptor granite_descriptor_identify(int descriptor);
+/// Async-signal-safe. Whether `descriptor` still stands for that.
+bool granite_descriptor_is(int descriptor, struct granite_descriptor expected);
+/// Async-signal-safe. Finds out whether page_fd and memory_socket may be used: the program may have closed them, or given
+/// their number to another file, and we must not write into that.
+void granite_descriptors_check(void);
+
+// watchdog.c
+/// Async-signal-safe. After `limit_ns` a fault is raised in the calling thread, for walks that never end by themselves.
+/// Where the kernel has no timer for us there is none.
+void granite_watchdog_begin(uint64_t limit_ns);
+/// Async-signal-safe.
+void granite_watchdog_end(void);
+/// Async-signal-safe. Whether a signal is the watchdog's, maybe too late.
+bool granite_watchdog_sent(int signal, const siginfo_t *information);
+
 // snapshot.c
-/// Async-signal-safe. Stage D.
-void granite_snapshot_take(void);
+/// Async-signal-safe. Stage D. `interrupted`: the context of the signal, NULL on the drop-site road.
+void granite_snapshot_take(const ucontext_t *interrupted);
 /// Async-signal-safe. Starts the snapshot area anew.
 void granite_snapshot_reset(void);
 /// Async-signal-safe. Appends bytes of this process to the snapshot area; returns their offset in the memfd and how
@@ -139,7 +174,7 @@ int granite_modules_next(granite_module_callback callback, void *data);
 void granite_walk_load(void);
 
 // alternate_stack.c
-/// Call before any crash. Gives the calling thread an alternate stack; returns 0 or an errno value.
+/// Call before any crash. Opens the signals of faults in the calling thread, whoever blocked them. Gives the calling thread an alternate stack; returns 0 or an errno value.
 int granite_alternate_stack_install(void);
 
 // fork.c

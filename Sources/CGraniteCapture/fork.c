@@ -7,16 +7,16 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "actions.h"
 #include "core.h"
 
-/// Async-signal-safe: sigaction. A handler that came after ours (faulthandler) is the child's own business.
+/// Async-signal-safe: sigaction. The child gets what the program wanted (faulthandler's handler); one that came past us
+/// is its own business.
 static void reset_if_ours(int signal) {
     struct sigaction action;
-    if (sigaction(signal, NULL, &action) != 0) return;
+    if (granite_action_change(signal, NULL, &action) != 0) return;
     if (!(action.sa_flags & SA_SIGINFO) || action.sa_sigaction != granite_handle_fatal) return;
-    memset(&action, 0, sizeof action);
-    action.sa_handler = SIG_DFL;
-    sigaction(signal, &action, NULL);
+    if (granite_action_recall(signal, &action)) granite_action_change(signal, &action, NULL);
 }
 
 /// Async-signal-safe: sigaction.
@@ -27,7 +27,7 @@ static void leave_signals(void) {
     struct sigaction action;
     memset(&action, 0, sizeof action);
     action.sa_handler = SIG_IGN;  // a late park signal must not kill it
-    sigaction(granite_core.park_signal, &action, NULL);
+    granite_action_change(granite_core.park_signal, &action, NULL);
 }
 
 /// Async-signal-safe, as all in a child of a threaded process must be (fork(2)): sigaction, mmap, close.
@@ -38,8 +38,12 @@ static void leave_in_child(void) {
     // Memory of its own in the page's place: those who keep the pointer store into nothing.
     mmap(granite_core.page, sizeof *granite_core.page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
          -1, 0);
-    if (granite_core.memory_socket >= 0) close(granite_core.memory_socket);
-    if (granite_core.page_fd >= 0) close(granite_core.page_fd);
+    if (granite_core.snapshot_area) munmap(granite_core.snapshot_area, GRANITE_SNAPSHOT_CAPACITY);
+    granite_core.snapshot_area = NULL;
+    // The program may have closed them, and given their numbers to files of its own.
+    if (granite_descriptor_is(granite_core.memory_socket, granite_core.socket_identity))
+        close(granite_core.memory_socket);
+    if (granite_descriptor_is(granite_core.page_fd, granite_core.page_identity)) close(granite_core.page_fd);
     granite_core.memory_socket = -1;
     granite_core.page_fd = -1;
     granite_core.gate = 0;

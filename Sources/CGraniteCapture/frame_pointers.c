@@ -22,6 +22,9 @@ void granite_frame_pointers_begin(const void *top, size_t size) {
     stack_bottom = stack_top > size ? stack_top - size : 0;
 }
 
+/// Async-signal-safe.
+bool granite_stack_is_own(uint64_t address) { return address >= stack_bottom && address < stack_top; }
+
 /// Walks from `frame`, a frame of the calling thread: {caller's frame pointer, return address} on x86_64 (psABI 3.2.2)
 /// and aarch64 (AAPCS64 6.4.6). Async-signal-safe: reads only between this frame and the thread's first, which is
 /// mapped stack. A coroutine's stack is another, with anything between the two: there the walk has one frame.

@@ -6,7 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "actions.h"
 #include "arch.h"
+#include "chain.h"
 #include "core.h"
 #include "system.h"
 
@@ -73,6 +75,7 @@ void granite_capture_run(const ucontext_t *context, bool in_handler) {
     capture->claimed_ns = granite_clock_ns(CLOCK_MONOTONIC);
     granite_capture_publish(GRANITE_STAGE_CLAIMED);
 
+    granite_descriptors_check();
     granite_park_all();
     capture->parked_ns = granite_clock_ns(CLOCK_MONOTONIC);
     granite_capture_publish(GRANITE_STAGE_PARKED);
@@ -81,7 +84,7 @@ void granite_capture_run(const ucontext_t *context, bool in_handler) {
     capture->walked_ns = granite_clock_ns(CLOCK_MONOTONIC);
     granite_capture_publish(GRANITE_STAGE_WALKED);
 
-    granite_snapshot_take();
+    granite_snapshot_take(in_handler ? context : NULL);
     capture->copied_ns = granite_clock_ns(CLOCK_MONOTONIC);
     granite_capture_publish(GRANITE_STAGE_COPIED);
 
@@ -96,7 +99,7 @@ static void restore_default(int signal) {
     memset(&action, 0, sizeof action);
     action.sa_handler = SIG_DFL;
     sigemptyset(&action.sa_mask);
-    sigaction(signal, &action, NULL);
+    granite_action_change(signal, &action, NULL);
 }
 
 /// Async-signal-safe. Whether the kernel raises the signal again, with the same siginfo, once the handler returns to
@@ -158,6 +161,33 @@ static _Noreturn void end_after_second_fault(int signal, siginfo_t *information)
     die_at_once();
 }
 
+/// What granite_handle_fatal hands to the capture stack.
+struct fatal {
+    int signal;
+    uint32_t tid;
+    const siginfo_t *information;
+    const ucontext_t *context;
+    uint64_t entered_ns;
+};
+
+/// Async-signal-safe. Stages A to E, on the capture stack.
+static void capture_fatal(void *pointer) {
+    const struct fatal *fatal = pointer;
+    granite_core.first_signal = fatal->signal;
+    granite_core.first_information = *fatal->information;
+    granite_capture_begin(GRANITE_KIND_SIGNAL, fatal->tid, fatal->context, fatal->entered_ns);
+    store_signal(fatal->signal, fatal->information, fatal->context);
+    granite_capture_run(fatal->context, true);
+    granite_capture_publish(GRANITE_STAGE_FINISHED);
+}
+
+/// Async-signal-safe. A fault of the thread that captures: back to the guard of the walk or the copy, if there is one.
+static void leave_to_guard(int signal) {
+    if (!granite_core.guarded) return;
+    granite_core.guarded = false;
+    siglongjmp(granite_core.guard, signal);
+}
+
 /// Async-signal-safe.
 void granite_handle_fatal(int signal, siginfo_t *information, void *pointer) {
     int saved_errno = errno;
@@ -172,26 +202,30 @@ void granite_handle_fatal(int signal, siginfo_t *information, void *pointer) {
     }
 
     uint32_t me = granite_thread_id();
+    bool capturing = __atomic_load_n(&granite_core.gate, __ATOMIC_ACQUIRE) == me;
+    bool late = granite_watchdog_sent(signal, information);
+    if (capturing) leave_to_guard(signal);
+    if (capturing && !late) end_after_second_fault(signal, information);
+    if (late || granite_chain_run(signal, information, pointer)) {
+        errno = saved_errno;
+        return;
+    }
+
+    // The death that a handler of the program asks for is that of the fault that it was given.
+    const struct granite_chained *raised = granite_chain_raised(signal, information, context);
+    struct fatal fatal = {.signal = signal,
+                          .tid = me,
+                          .information = raised ? raised->information : information,
+                          .context = raised ? raised->context : context,
+                          .entered_ns = entered_ns};
     for (;;) {
         uint32_t owner = 0;
         if (__atomic_compare_exchange_n(&granite_core.gate, &owner, me, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
             break;
-        if (owner == me) {
-            if (granite_core.guarded) {
-                granite_core.guarded = false;
-                siglongjmp(granite_core.guard, signal);
-            }
-            end_after_second_fault(signal, information);
-        }
-        granite_park_faulted(context);
+        granite_park_faulted(fatal.context);
     }
-
-    granite_core.first_signal = signal;
-    granite_core.first_information = *information;
-    granite_capture_begin(GRANITE_KIND_SIGNAL, me, context, entered_ns);
-    store_signal(signal, information, context);
-    granite_capture_run(context, true);
-    granite_capture_publish(GRANITE_STAGE_FINISHED);
+    granite_run_on_capture_stack(capture_fatal, &fatal);
+    if (raised) die_at_once();  // that handler may have other plans for what comes after raise(3)
     leave_to_default(signal, information);
     errno = saved_errno;
 }

@@ -1,6 +1,7 @@
 // Prepares a worker for its crash: everything that may allocate, lock or fail happens here.
 
 #define _GNU_SOURCE
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -10,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "actions.h"
+#include "chain.h"
 #include "core.h"
 #include "frame_pointers.h"
 #include "system.h"
@@ -55,17 +58,39 @@ static int map_page(int fd) {
     }
     granite_core.page = page;
     granite_core.page_fd = fd;
+    granite_core.page_identity = granite_descriptor_identify(fd);
+    // Address space only, nothing is touched. Without it a process that closed the page has no stacks in its report.
+    char *area = mmap(NULL, GRANITE_SNAPSHOT_CAPACITY, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd,
+                      GRANITE_SNAPSHOT_OFFSET);
+    granite_core.snapshot_area = area == MAP_FAILED ? NULL : area;
     return 0;
+}
+
+/// Call before any crash. Whether the handler is that of the Swift runtime, which would start a backtracer of its own.
+static bool is_swift_runtime(const struct sigaction *action) {
+    Dl_info module;
+    void *handler = action->sa_flags & SA_SIGINFO ? (void *)action->sa_sigaction : (void *)action->sa_handler;
+    return handler != (void *)SIG_DFL && handler != (void *)SIG_IGN && dladdr(handler, &module) != 0 &&
+           module.dli_fname && strstr(module.dli_fname, "libswift");
+}
+
+/// Call before any crash. What was there before us is the program's.
+static void keep_previous_action(int signal) {
+    struct sigaction action;
+    if (granite_action_change(signal, NULL, &action) != 0) return;
+    if (is_swift_runtime(&action)) memset(&action, 0, sizeof action);
+    granite_action_remember(signal, &action);
 }
 
 /// Call before any crash. Returns 0 or an errno value.
 static int install_handlers(void) {
+    keep_previous_action(granite_core.park_signal);
     struct sigaction park;
     memset(&park, 0, sizeof park);
     park.sa_sigaction = granite_handle_park;
     park.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
     granite_fill_handler_mask(&park.sa_mask);
-    if (sigaction(granite_core.park_signal, &park, NULL) != 0) return errno;
+    if (granite_action_change(granite_core.park_signal, &park, NULL) != 0) return errno;
     sigset_t open;
     sigemptyset(&open);
     sigaddset(&open, granite_core.park_signal);
@@ -78,7 +103,8 @@ static int install_handlers(void) {
     fatal.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
     granite_fill_handler_mask(&fatal.sa_mask);
     for (int i = 0; i < granite_fatal_signal_count; i++) {
-        if (sigaction(granite_fatal_signals[i], &fatal, NULL) != 0) return errno;
+        keep_previous_action(granite_fatal_signals[i]);
+        if (granite_action_change(granite_fatal_signals[i], &fatal, NULL) != 0) return errno;
     }
     return 0;
 }
@@ -107,19 +133,22 @@ int granite_capture_install(const struct granite_capture_options *options) {
 
     granite_core.pid = getpid();
     granite_core.memory_socket = options->memory_socket;
+    granite_core.socket_identity = granite_descriptor_identify(options->memory_socket);
     granite_core.level = options->level;
     granite_core.park_deadline_ns = (uint64_t)(options->park_deadline_ms ? options->park_deadline_ms : 50) * 1000000;
     granite_core.serve_deadline_ns =
         (uint64_t)(options->serve_deadline_ms ? options->serve_deadline_ms : 1000) * 1000000;
     granite_core.stack_bytes = options->stack_bytes ? options->stack_bytes : 64 << 10;
-    granite_core.crashed_stack_bytes = options->crashed_stack_bytes ? options->crashed_stack_bytes : 1 << 20;
+    granite_core.crashed_stack_bytes = options->crashed_stack_bytes ? options->crashed_stack_bytes : (8 << 20) + (256 << 10);
     granite_core.page->pid = (uint32_t)granite_core.pid;
     granite_core.page->level = options->level;
     granite_core.page->started_ns = granite_clock_ns(CLOCK_REALTIME);
     error = granite_fork_watch();  // the page is written at every level
     if (error != 0 || options->level == GRANITE_LEVEL_OFF) return error;
 
+    if (!granite_actions_load()) return ENOSYS;
     granite_core.park_signal = SIGRTMAX - 3;
+    granite_chain_load();
     granite_core.spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     granite_frame_pointers_begin(__libc_stack_end, first_stack_bytes());
     granite_walk_load();

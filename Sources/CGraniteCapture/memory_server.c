@@ -70,7 +70,7 @@ static void discard_old_requests(void) {
 static enum ending serve(void) {
     static struct granite_memory_request requests[GRANITE_MEMORY_BATCH];
     uint64_t deadline_ns = granite_clock_ns(CLOCK_MONOTONIC) + granite_core.serve_deadline_ns;
-    if (granite_core.memory_socket < 0) return ending_absent;
+    if (!granite_core.socket_is_usable) return ending_absent;
     discard_old_requests();
     struct granite_memory_hello hello = {.magic = GRANITE_PAGE_MAGIC,
                                          .pid = (uint32_t)granite_core.pid,

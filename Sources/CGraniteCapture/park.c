@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "actions.h"
 #include "arch.h"
 #include "core.h"
 #include "system.h"
@@ -74,9 +75,13 @@ static void stay_parked(uint32_t sequence) {
     }
 }
 
-/// Async-signal-safe. SIGPROF belongs to profilers; what is not ours goes to them.
-static void pass_on_profile_signal(int signal, siginfo_t *information, void *context) {
+/// Async-signal-safe. SIGPROF belongs to profilers, and the program may have found another use for the park signal: what
+/// is not ours goes to them.
+static void pass_on(int signal, siginfo_t *information, void *context) {
+    struct sigaction kept;
     const struct sigaction *previous = &granite_core.previous_profile_action;
+    if (signal != SIGPROF) previous = granite_action_recall(signal, &kept) ? &kept : NULL;
+    if (!previous) return;
     if (previous->sa_flags & SA_SIGINFO) {
         if (previous->sa_sigaction) previous->sa_sigaction(signal, information, context);
     } else if (previous->sa_handler != SIG_DFL && previous->sa_handler != SIG_IGN) {
@@ -101,7 +106,7 @@ void granite_handle_park(int signal, siginfo_t *information, void *context) {
     uint32_t me = granite_thread_id();
     if (lost) ours = is_awaited(me);
     if (!ours) {
-        if (signal == SIGPROF) pass_on_profile_signal(signal, information, context);
+        pass_on(signal, information, context);
     } else if (sequence == 0 || __atomic_load_n(&granite_core.gate, __ATOMIC_ACQUIRE) == me) {
         // Late for a capture that is over. The thread that captures may have one pending from a former capture, and
         // libunwind opens it by sigprocmask: it must not park itself.
@@ -142,25 +147,25 @@ static bool is_ours(const struct sigaction *action) {
 /// Async-signal-safe: sigaction. In each capture anew: the program may have set an action of its own since the last.
 static void install_profile_handler(void) {
     struct sigaction current;
-    if (sigaction(SIGPROF, NULL, &current) != 0 || is_ours(&current)) return;
+    if (granite_action_change(SIGPROF, NULL, &current) != 0 || is_ours(&current)) return;
     granite_core.previous_profile_action = current;
     struct sigaction action;
     memset(&action, 0, sizeof action);
     action.sa_sigaction = granite_handle_park;
     action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
     granite_fill_handler_mask(&action.sa_mask);
-    sigaction(SIGPROF, &action, NULL);
+    granite_action_change(SIGPROF, &action, NULL);
 }
 
 /// Async-signal-safe: sigaction.
 void granite_park_return_profile_signal(bool in_child) {
     struct sigaction current;
     const struct sigaction *previous = &granite_core.previous_profile_action;
-    if (sigaction(SIGPROF, NULL, &current) != 0 || !is_ours(&current)) return;
+    if (granite_action_change(SIGPROF, NULL, &current) != 0 || !is_ours(&current)) return;
     // A thread may have our signal pending for long, and the default action of SIGPROF kills (signal(7)). A child of
     // fork(2) starts with none pending.
     bool kills = !(previous->sa_flags & SA_SIGINFO) && previous->sa_handler == SIG_DFL;
-    if (!kills || in_child) sigaction(SIGPROF, previous, NULL);
+    if (!kills || in_child) granite_action_change(SIGPROF, previous, NULL);
 }
 
 /// Async-signal-safe: rt_tgsigqueueinfo(2). Returns 0 or an errno value.

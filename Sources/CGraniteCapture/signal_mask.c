@@ -1,5 +1,6 @@
-// Keeps the park signal open in every thread, by interposing pthread_sigmask and sigprocmask: libdispatch and Swift's
-// task threads block every real-time signal. Nothing here is called after a crash (the core uses the system call
+// Keeps the park signal and the signals of faults open in every thread, by interposing pthread_sigmask and sigprocmask:
+// libdispatch and Swift's task threads block every real-time signal, and a thread that blocks SIGSEGV dies of a fault
+// without a handler (sigaction(2)). Nothing here is called after a crash (the core uses the system call
 // itself).
 
 #define _GNU_SOURCE
@@ -7,15 +8,17 @@
 #include <errno.h>
 #include <signal.h>
 
+#include "actions.h"
 #include "core.h"
 
 typedef int (*mask_function)(int, const sigset_t *, sigset_t *);
 
-/// Async-signal-safe. The set without the park signal, in `copy`; the set itself where nothing has to change.
-static const sigset_t *without_park_signal(int how, const sigset_t *set, sigset_t *copy) {
+/// Async-signal-safe. The set without our signals, in `copy`; the set itself where nothing has to change.
+static const sigset_t *without_our_signals(int how, const sigset_t *set, sigset_t *copy) {
     if (!set || how == SIG_UNBLOCK || !granite_core.installed) return set;
     *copy = *set;
     sigdelset(copy, granite_core.park_signal);
+    granite_action_open(copy);
     return copy;
 }
 
@@ -29,7 +32,7 @@ __attribute__((visibility("default"))) int pthread_sigmask(int how, const sigset
         __atomic_store_n(&next, function, __ATOMIC_RELEASE);
     }
     sigset_t copy;
-    return function(how, without_park_signal(how, set, &copy), old);
+    return function(how, without_our_signals(how, set, &copy), old);
 }
 
 /// Interposes sigprocmask(2).
@@ -45,5 +48,5 @@ __attribute__((visibility("default"))) int sigprocmask(int how, const sigset_t *
         __atomic_store_n(&next, function, __ATOMIC_RELEASE);
     }
     sigset_t copy;
-    return function(how, without_park_signal(how, set, &copy), old);
+    return function(how, without_our_signals(how, set, &copy), old);
 }

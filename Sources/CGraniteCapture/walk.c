@@ -6,8 +6,13 @@
 #include <libunwind.h>
 
 #include "core.h"
+#include "system.h"
 
 struct granite_unwinder granite_unwinder;
+
+/// A walk takes microseconds, cold a millisecond. The watchdog ends a single step that takes longer than all may.
+static const uint64_t walk_limit_ns = 50000000;
+static const uint64_t step_limit_ns = 100000000;
 
 /// Async-signal-safe after granite_walk_load warmed libunwind up, with its caches off and dl_iterate_phdr frozen:
 /// unw_init_local2 and unw_step (https://www.nongnu.org/libunwind/man/unw_step(3).html) then only read memory, check
@@ -16,6 +21,7 @@ static void walk_guarded(const ucontext_t *context, bool signal_frame, struct gr
     unw_cursor_t cursor;
     int flags = signal_frame ? UNW_INIT_SIGNAL_FRAME : 0;
     if (granite_unwinder.initialize(&cursor, (void *)context, flags) != 0) return;
+    uint64_t deadline_ns = granite_clock_ns(CLOCK_MONOTONIC) + walk_limit_ns;
     uint64_t previous_pointer = 0;
     uint64_t previous_stack = 0;
     do {
@@ -28,6 +34,10 @@ static void walk_guarded(const ucontext_t *context, bool signal_frame, struct gr
         previous_stack = stack;
         capture->handler_frames[capture->handler_frame_count] = pointer;
         capture->handler_frame_count++;
+        if (granite_clock_ns(CLOCK_MONOTONIC) > deadline_ns) {
+            capture->flags |= GRANITE_CAPTURE_WALK_FAULTED;
+            return;
+        }
     } while (capture->handler_frame_count < GRANITE_MAX_HANDLER_FRAMES && granite_unwinder.step(&cursor) > 0);
 }
 
@@ -41,10 +51,12 @@ void granite_walk(const ucontext_t *context, bool signal_frame) {
     granite_modules_freeze(true);
     if (sigsetjmp(granite_core.guard, 1) == 0) {
         granite_core.guarded = true;
+        granite_watchdog_begin(step_limit_ns);
         walk_guarded(context, signal_frame, capture);
     } else {
         capture->flags |= GRANITE_CAPTURE_WALK_FAULTED;
     }
     granite_core.guarded = false;
+    granite_watchdog_end();
     granite_modules_freeze(false);
 }

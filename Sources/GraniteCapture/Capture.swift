@@ -20,7 +20,8 @@ public enum Capture {
         public var serveDeadline: Duration
         /// Copied of the stack of each thread, in bytes.
         public var stackBytes: Int
-        /// Copied of the stack of the crashed thread, in bytes.
+        /// Copied of the stack of the crashed thread, in bytes: a main thread's whole stack under the usual limit of 8
+        /// MiB. Of a larger one the innermost three quarters and the outermost quarter are kept.
         public var crashedStackBytes: Int
 
         /// Options with their defaults; the level is read from the environment if none is given.
@@ -28,7 +29,7 @@ public enum Capture {
             pageDescriptor: Int32? = nil, memorySocket: Int32? = nil, level: BacktraceLevel? = nil,
             parkDeadline: Duration = .milliseconds(50), serveDeadline: Duration = .seconds(1),
             stackBytes: Int = 64 << 10,
-            crashedStackBytes: Int = 1 << 20
+            crashedStackBytes: Int = (8 << 20) + (256 << 10)
         ) {
             self.pageDescriptor = pageDescriptor
             self.memorySocket = memorySocket

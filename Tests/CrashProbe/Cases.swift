@@ -55,7 +55,7 @@ enum Cases {
     /// A case by its name; `threads-N` starts N sleeping threads and then reads address 0, `threads-N-unqueued` where
     /// the kernel refuses to queue signals.
     static func find(_ name: String) -> (@Sendable (Arguments) -> Int32)? {
-        if let end = all[name] { return end }
+        if let end = all[name] ?? HostileCases.all[name] { return end }
         let words = name.split(separator: "-")
         guard words.count >= 2, words[0] == "threads", let count = Int32(words[1]) else { return nil }
         let queueNothing = words.count == 3 && words[2] == "unqueued"

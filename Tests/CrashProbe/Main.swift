@@ -10,7 +10,7 @@ struct Main {
         let arguments = Arguments(CommandLine.arguments)
         guard let name = arguments.name, let end = Cases.find(name) else {
             print("Usage: CrashProbe <case> [--page-fd N --memory-socket N] [--level off|short|full] [--argument TEXT]")
-            print(Cases.all.keys.sorted().joined(separator: "\n"))
+            print((Array(Cases.all.keys) + Array(HostileCases.all.keys)).sorted().joined(separator: "\n"))
             exit(64)
         }
         do {

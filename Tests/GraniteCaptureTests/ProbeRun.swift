@@ -72,10 +72,18 @@ struct ProbeRun {
         var variables = Foundation.ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("GRANITE_") }
         variables["SWIFT_BACKTRACE"] = "enable=no"
         variables.merge(environment) { $1 }
+        // As the supervisor does: the threads of the tests block signals that the probe raises.
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        var none = sigset_t()
+        sigemptyset(&none)
+        posix_spawnattr_setsigmask(&attributes, &none)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
         var pid: pid_t = 0
         let error = withCStrings(arguments) { words in
             withCStrings(variables.map { "\($0.key)=\($0.value)" }) {
-                posix_spawn(&pid, words[0]!, &actions, nil, words, $0)
+                posix_spawn(&pid, words[0]!, &actions, &attributes, words, $0)
             }
         }
         close(ends[1])

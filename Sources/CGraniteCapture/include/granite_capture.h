@@ -17,7 +17,7 @@ struct granite_capture_options {
     uint32_t park_deadline_ms; ///< 0 = 50
     uint32_t serve_deadline_ms;///< 0 = 1000
     size_t stack_bytes;        ///< copied of each other thread's stack; 0 = 64 KiB
-    size_t crashed_stack_bytes;///< copied of the crashed thread's stack; 0 = 1 MiB
+    size_t crashed_stack_bytes;///< copied of the crashed thread's stack, innermost and outermost part; 0 = 8 MiB + 256 KiB
 };
 
 /// Maps the page, loads libunwind, warms it up, installs the handlers and gives the calling thread an alternate stack.
