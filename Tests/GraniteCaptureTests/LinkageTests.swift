@@ -10,7 +10,7 @@ struct LinkageTests {
     /// Object files that a handler can reach.
     private static let handlerFiles = [
         "core", "handler", "chain", "actions", "capture_stack", "descriptors", "park", "walk", "watchdog", "mappings", "snapshot", "memory_server", "modules", "frame_pointers",
-        "capture_now",
+        "capture_now", "dump",
     ]
     /// Object files that are only called before a crash.
     private static let installFiles = [

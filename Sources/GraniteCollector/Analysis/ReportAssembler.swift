@@ -57,6 +57,7 @@ struct ReportAssembler {
         case .unraisable: return .unraisable
         case .threadException: return .threadException
         case .dump: return .dump
+        case .hang: return .hang
         case .none?, nil: break
         }
         guard let exited = ending.exited else { return .exit }
