@@ -49,7 +49,8 @@ void granite_handle_dump(int signal, siginfo_t *information, void *context) {
         uint32_t owner = 0;
         // Another capture holds the gate, maybe of this very thread: whoever asked sees no answer, and asks again.
         if (__atomic_compare_exchange_n(&granite_core.gate, &owner, me, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
-            if (granite_core.dump_ticket != ticket) {
+            // Older tickets come late, from threads that were blocked.
+            if ((int16_t)(ticket - granite_core.dump_ticket) > 0) {
                 granite_core.dump_ticket = ticket;
                 capture_for(information, (uint32_t)word, ticket, me, context, entered_ns);
             }

@@ -22,13 +22,16 @@ package struct SupervisorConfiguration: Sendable {
     package var wrapsOutput: Bool
     /// How long the end of the server may wait for reports in the making, and then for the collector to end.
     package var collectorPatience: Duration
+    /// When workers hang.
+    package var hangLimits: HangPolicy.Limits
 
     package init(
         rules: Fleet.Rules, listeners: [ListeningSocket], workerExecutable: String,
         workerArguments: [String] = ["worker"], payload: [UInt8] = [],
         environment: [(name: String, value: String)] = [], level: BacktraceLevel = .short, collectorExecutable: String,
         crashDirectory: String,
-        wrapsOutput: Bool, collectorPatience: Duration = .seconds(5)
+        wrapsOutput: Bool, collectorPatience: Duration = .seconds(5),
+        hangLimits: HangPolicy.Limits = .init()
     ) {
         self.rules = rules
         self.listeners = listeners
@@ -41,6 +44,7 @@ package struct SupervisorConfiguration: Sendable {
         self.crashDirectory = crashDirectory
         self.wrapsOutput = wrapsOutput
         self.collectorPatience = collectorPatience
+        self.hangLimits = hangLimits
     }
 
     /// What workers and collector find in their environment besides our own.

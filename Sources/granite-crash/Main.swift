@@ -10,6 +10,7 @@ import ArgumentParser
             granite-crash list          what crashed, the newest first
             granite-crash show last     why the newest one crashed
             granite-crash show 01JDF3   the report whose id begins so
+            granite-crash dump 2        what live worker 2 is doing; it goes on
 
             Reports are in --crash-dir, else in GRANITE_CRASH_DIR, else in
             $XDG_STATE_HOME/granite/crashes or ~/.local/state/granite/crashes;
@@ -18,5 +19,5 @@ import ArgumentParser
             Exit codes: 0 done; 1 no such report, or the directory cannot be
             read; 64 wrong usage; 65 damaged report.
             """,
-        subcommands: [ListCommand.self, ShowCommand.self, CollectCommand.self])
+        subcommands: [ListCommand.self, ShowCommand.self, DumpCommand.self, CollectCommand.self])
 }

@@ -1,7 +1,7 @@
 // Defines when a worker hangs and what is done about it: report once, kill once. A pure state machine: it is shown the worker's page
 // now and then, and returns actions for the driver.
 
-import GraniteCrashChannel
+package import GraniteCrashChannel
 
 /// One worker's requests and heartbeat, watched from outside: the worker pays nothing for it.
 package struct HangPolicy: Sendable {
