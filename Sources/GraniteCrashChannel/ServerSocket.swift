@@ -135,7 +135,9 @@ extension ServerSocket {
         var names: [String] = []
         while names.count < 1000, let entry = readdir(stream) {
             // SAFETY: d_name is NUL-terminated within its 256 bytes (readdir(3)), and the entry lives until the next call.
-            let name = withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) {
+                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+            }
             if name.hasSuffix(suffix) { names.append(name) }
         }
         return names.sorted()

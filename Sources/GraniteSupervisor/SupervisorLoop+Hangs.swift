@@ -18,7 +18,10 @@ extension SupervisorLoop {
                 let thread = hang.request.map { Int32(clamping: $0.tid) }
                 live.dump(worker, cause: hang.cause, thread: thread) { [unowned self] outcome in
                     guard case .failed(let reason) = outcome else { return }
-                    record(.crashReportFailed(worker: worker.identity, crashID: worker.crashID, reason: "No stacks of the hang: \(reason)."))
+                    record(
+                        .crashReportFailed(
+                            worker: worker.identity, crashID: worker.crashID,
+                            reason: "No stacks of the hang: \(reason)."))
                 }
             case .tell(let hang): record(.workerHanging(event(hang, worker, isCaptured: false, isKilled: false)))
             case .capturesAndKill(let hang):
@@ -53,7 +56,8 @@ extension SupervisorLoop {
 
     private static func clause(_ hang: HangPolicy.Hang) -> String {
         let request = hang.request.map { "\($0.method) \(Redaction.target($0.target))" } ?? "a request"
-        return "\(request) had been running for \(Quantity.duration(seconds: hang.lasting.seconds) ?? "too long") (--request-kill-timeout)"
+        return
+            "\(request) had been running for \(Quantity.duration(seconds: hang.lasting.seconds) ?? "too long") (--request-kill-timeout)"
     }
 
     private static func option(_ cause: CrashPage.Cause) -> String {
@@ -80,7 +84,8 @@ extension SupervisorLoop {
             }
         case .failure(let failure):
             let why = String(cString: strerror(failure.errno))
-            log.logger.warning("`granite-crash dump` will not work: no socket in \(configuration.crashDirectory): \(why).")
+            log.logger.warning(
+                "`granite-crash dump` will not work: no socket in \(configuration.crashDirectory): \(why).")
         }
     }
 
@@ -101,7 +106,9 @@ extension SupervisorLoop {
         guard let request = ServerSocket.receive(ServerRequest.self, from: peer.number) else { return hangUp(peer) }
         switch request {
         case .workers:
-            let known = workers.values.sorted { $0.id < $1.id }.map { ServerReply.Worker(slot: $0.id.slot, pid: $0.child.pid) }
+            let known = workers.values.sorted { $0.id < $1.id }.map {
+                ServerReply.Worker(slot: $0.id.slot, pid: $0.child.pid)
+            }
             ServerSocket.send(ServerReply.workers(server: getpid(), known), over: peer.number)
         case .dump(let pid):
             guard let worker = workers.values.first(where: { $0.child.pid == pid }) else {

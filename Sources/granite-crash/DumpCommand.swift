@@ -37,7 +37,7 @@ struct DumpCommand: ParsableCommand {
     @Flag(name: .shortAndLong, help: "Print the report's id alone.")
     var quiet = false
 
-    @Flag(help: "Print the stacks of the main thread only.")
+    @Flag(help: "Print one stack only: of the thread that serves the oldest request, else of the first.")
     var brief = false
 
     func run() throws {
@@ -52,7 +52,10 @@ struct DumpCommand: ParsableCommand {
             }
             if quiet { return Output.write("\(id)\n") }
             let stored = try store.load(id)
-            if json { return Output.write(stored.bytes + (stored.bytes.last == UInt8(ascii: "\n") ? [] : [UInt8(ascii: "\n")])) }
+            if json {
+                return Output.write(
+                    stored.bytes + (stored.bytes.last == UInt8(ascii: "\n") ? [] : [UInt8(ascii: "\n")]))
+            }
             var options = ReportText.Options()
             options.width = terminal.columns
             options.theme = terminal.theme

@@ -15,7 +15,9 @@ struct RunningServers {
         var workers: [ServerReply.Worker]
 
         var phrase: String {
-            "server \(pid) (" + (workers.isEmpty ? "no workers" : workers.map { "worker \($0.slot) pid \($0.pid)" }.joined(separator: ", "))
+            "server \(pid) ("
+                + (workers.isEmpty
+                    ? "no workers" : workers.map { "worker \($0.slot) pid \($0.pid)" }.joined(separator: ", "))
                 + ")"
         }
     }
@@ -36,12 +38,14 @@ struct RunningServers {
             }
         }
         defer { for server in servers { close(server.socket) } }
-        let (server, worker) = try choose(number, among: servers.filter { wanted == nil || $0.pid == wanted }, all: servers)
+        let (server, worker) = try choose(
+            number, among: servers.filter { wanted == nil || $0.pid == wanted }, all: servers)
         let timeout = ServerSocket.answerSeconds + ServerSocket.reportSeconds + 2
         switch ServerSocket.ask(.dump(pid: worker), over: server.socket, timeoutSeconds: timeout) {
         case .dumped(let id, _): return id
         case .refused(let reason): throw Refusal(sentence: "No dump: \(reason).")
-        case .workers, nil: throw Refusal(sentence: "No dump: the server \(server.pid) did not answer within \(timeout) s.")
+        case .workers, nil:
+            throw Refusal(sentence: "No dump: the server \(server.pid) did not answer within \(timeout) s.")
         }
     }
 
@@ -61,7 +65,9 @@ struct RunningServers {
         }
         guard matches.count == 1 else {
             throw Refusal(
-                sentence: "\(number.map { "\"\($0)\" means" } ?? "There are") several workers; name one by its pid: \(list(servers)).")
+                sentence:
+                    "\(number.map { "\"\($0)\" means" } ?? "There are") several workers; name one by its pid: \(list(servers))."
+            )
         }
         return (match.0, match.1.pid)
     }

@@ -11,7 +11,9 @@ struct HangTests {
         try await GraniteServer("hangs:app", in: GraniteServer.fixtures, workers: workers, arguments: arguments)
     }
 
-    private func dump(_ server: GraniteServer, _ arguments: [String]) async throws -> (ending: Command.Ending, output: String, errors: String) {
+    private func dump(_ server: GraniteServer, _ arguments: [String]) async throws -> (
+        ending: Command.Ending, output: String, errors: String
+    ) {
         try await Command.run(
             BuildProducts.executable("granite-crash"),
             ["dump"] + arguments + ["--crash-dir", server.crashes.path])
@@ -76,7 +78,9 @@ struct HangTests {
         let server = try await server(["--request-timeout", "0", "--request-kill-timeout", "1"])
         let pid = try #require(server.events("worker.ready").first?.int("worker.pid"))
         async let answer = server.get("/sleep")
-        let began = await Command.eventually { (try? String(contentsOfFile: "/proc/\(pid)/wchan", encoding: .utf8)) != nil }
+        let began = await Command.eventually {
+            (try? String(contentsOfFile: "/proc/\(pid)/wchan", encoding: .utf8)) != nil
+        }
         #expect(began)
         try await Task.sleep(for: .milliseconds(300))  // until the request has reached the application
         kill(pid_t(pid), SIGSTOP)
@@ -146,7 +150,10 @@ struct HangTests {
         let port = server.port
         async let load = Command.run(
             url,
-            ["-s", "-o", "/dev/null", "-w", "%{http_code}\n", "--parallel", "--parallel-max", "8", "http://127.0.0.1:\(port)/pid?[1-20000]"])
+            [
+                "-s", "-o", "/dev/null", "-w", "%{http_code}\n", "--parallel", "--parallel-max", "8",
+                "http://127.0.0.1:\(port)/pid?[1-20000]",
+            ])
         for _ in 0..<50 {
             let run = try await dump(server, ["1", "--quiet"])
             #expect(run.ending == .code(0), "\(run.errors)")

@@ -1,5 +1,6 @@
 import Glibc
 import GraniteCrashChannel
+import GraniteReport
 import Testing
 
 @testable import GraniteSupervisor
@@ -8,7 +9,9 @@ struct HangPolicyTests {
     static let second: UInt64 = 1_000_000_000
     static let start: UInt64 = 1000 * second
 
-    func observation(_ seconds: Double, requests: [CrashPage.Request] = [], heartbeat: Double? = nil, isReady: Bool = true)
+    func observation(
+        _ seconds: Double, requests: [CrashPage.Request] = [], heartbeat: Double? = nil, isReady: Bool = true
+    )
         -> HangPolicy.Observation
     {
         let now = Self.start + UInt64(seconds * 1e9)
@@ -137,5 +140,25 @@ struct KernelStateTests {
     @Test func theCallersOwnThreadsAreFound() {
         #expect(KernelState.threads(pid: getpid()).contains(getpid()))
         #expect(KernelState.threads(pid: 0) == [])
+    }
+}
+
+struct HangEventTests {
+    @Test func aHangIsToldInOneSentence() {
+        var request = RequestInfo()
+        request.method = "GET"
+        request.target = "/slow"
+        var hanging = ServerEvent.WorkerHanging(
+            worker: .init(slot: 2, pid: 4711, generation: 1), cause: "request_timeout", seconds: 30, request: request,
+            isCaptured: true, isKilled: false)
+        #expect(
+            ServerEvent.workerHanging(hanging).sentence
+                == "worker 2 (pid 4711) hangs: GET /slow has been running for 30 s (--request-timeout)")
+        hanging.cause = "stall_timeout"
+        hanging.isCaptured = false
+        #expect(
+            ServerEvent.workerHanging(hanging).sentence
+                == "worker 2 (pid 4711) hangs: the event loop has not turned for 30 s, GET /slow is in flight (--stall-timeout); not captured"
+        )
     }
 }

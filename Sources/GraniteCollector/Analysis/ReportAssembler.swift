@@ -241,8 +241,6 @@ struct ReportAssembler {
         if let capture, capture.cause != .none {
             facts.hang = .init(
                 cause: capture.cause,
-                sender: capture.senderPID > 0
-                    ? .init(pid: Int(capture.senderPID), uid: Int(capture.senderUID)) : nil,
                 heartbeatAgeSeconds: heartbeatAge(capture))
         }
         facts.threads = report.threads ?? []

@@ -55,7 +55,6 @@ package struct CrashFacts: Sendable {
     /// Why, and by whom.
     package struct Hang: Sendable {
         package var cause: CrashPage.Cause
-        package var sender: SignalInfo.Sender?
         /// How long ago the event loop turned last; nil if it is not known.
         package var heartbeatAgeSeconds: Double?
     }

@@ -9,8 +9,7 @@ enum HangRule {
         guard let hang = facts.hang else { return nil }
         switch facts.kind {
         case .dump:
-            let asker = hang.sender.map { " Process \($0.pid) of user \($0.uid) asked." } ?? ""
-            return Verdict(.dump, .certain, evidence(facts), dump(facts) + asker)
+            return Verdict(.dump, .certain, evidence(facts), dump(facts))
         case .hang:
             return Verdict(.hang, .certain, evidence(facts), Wording.sentence(hanging(facts, hang)))
         default: return nil
@@ -24,7 +23,8 @@ enum HangRule {
         let doing = activity.phrase.map { ", \($0)" } ?? ""
         if hang.cause == .stallTimeout {
             let since = hang.heartbeatAgeSeconds.flatMap(Quantity.duration(seconds:)).map { " for \($0)" } ?? ""
-            return "The event loop has not turned\(since): thread \(facts.crashedTid) is \(activity.phrase ?? "running")"
+            return
+                "The event loop has not turned\(since): thread \(facts.crashedTid) is \(activity.phrase ?? "running")"
         }
         let age = facts.requestAgeSeconds.flatMap(Quantity.duration(seconds:)) ?? "too long"
         let running = "\(facts.serving ?? "A request") has been running for \(age)\(doing)"
@@ -35,6 +35,9 @@ enum HangRule {
     private static func dump(_ facts: CrashFacts) -> String {
         let activity = Activity(facts)
         guard let serving = facts.serving else {
+            if facts.threads.first?.state == "event loop" {
+                return "A dump of a worker that serves no request: its event loop waits for one."
+            }
             return "A dump of a worker that serves no request" + (activity.phrase.map { ": it is \($0)." } ?? ".")
         }
         let age = facts.requestAgeSeconds.flatMap(Quantity.duration(seconds:)).map { " for \($0)" } ?? ""
@@ -59,7 +62,9 @@ enum HangRule {
             evidence.append("\(name(holder)) holds the GIL\(inner.phrase.map { ", \($0)" } ?? "")")
         } else if facts.threads.first?.holdsGIL == true {
             evidence.append(
-                "it holds the GIL" + (waiting > 0 ? ", for which \(Quantity.count(waiting, "other thread")) wait\(waiting == 1 ? "s" : "")" : ""))
+                "it holds the GIL"
+                    + (waiting > 0
+                        ? ", for which \(Quantity.count(waiting, "other thread")) wait\(waiting == 1 ? "s" : "")" : ""))
         }
         return evidence
     }
@@ -101,7 +106,9 @@ struct Activity {
             evidence.append("its innermost function is \(innermost.first ?? "not known")")
             return
         }
-        if let innermost = innermost.first(where: { !$0.hasPrefix("_PyEval_EvalFrame") && $0 != "PyEval_EvalFrameDefault" }),
+        if let innermost = innermost.first(where: {
+            !$0.hasPrefix("_PyEval_EvalFrame") && $0 != "PyEval_EvalFrameDefault"
+        }),
             !frames.isEmpty, frames.first?.kind == .native, state != "running" || !Self.isInterpreter(frames.first)
         {
             phrase = "in \(innermost)" + (place.map { " called by \($0)" } ?? "")
@@ -129,7 +136,10 @@ struct Activity {
         (["os_waitpid", "os_waitpid_impl", "os_wait4"], "in os.waitpid"),
         (["rlock_acquire"], "waiting for a lock (RLock.acquire)"),
         (["lock_PyThread_acquire_lock", "acquire_timed"], "waiting for a lock (Lock.acquire)"),
-        (["sre_ucs1_match", "sre_ucs2_match", "sre_ucs4_match", "sre_match", "pattern_match", "sre_ucs1_search"], "in a regular expression"),
+        (
+            ["sre_ucs1_match", "sre_ucs2_match", "sre_ucs4_match", "sre_match", "pattern_match", "sre_ucs1_search"],
+            "in a regular expression"
+        ),
         (["usleep", "nanosleep", "clock_nanosleep", "sleep"], "in C code that sleeps"),
         (["flock", "fcntl_flock", "fcntl_lockf"], "waiting for a file's lock"),
     ]

@@ -23,7 +23,9 @@ package struct HangPolicy: Sendable {
         /// How often to look; nil if there is nothing to look for. A quarter of the shortest limit, 50 ms to 1 s: a hang is noticed at
         /// most that much too late.
         package var interval: Duration? {
-            [request, requestKill, stall].compactMap { $0 }.min().map { min(max($0 / 4, .milliseconds(50)), .seconds(1)) }
+            [request, requestKill, stall].compactMap { $0 }.min().map {
+                min(max($0 / 4, .milliseconds(50)), .seconds(1))
+            }
         }
     }
 

@@ -14,7 +14,9 @@ enum KernelState {
         var threads: [Int32] = []
         while threads.count < maxThreads, let entry = readdir(stream) {
             // SAFETY: d_name is NUL-terminated within its 256 bytes (readdir(3)), and the entry lives until the next call.
-            let name = withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) {
+                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+            }
             if let thread = Int32(name) { threads.append(thread) }
         }
         return threads.sorted()
@@ -27,11 +29,13 @@ enum KernelState {
         }
         guard let first = states.first else { return "it is gone" }
         if states.allSatisfy({ $0 == "T" || $0 == "t" }) {
-            return first == "t" ? "a debugger has stopped it (state t)" : "it is stopped (state T; kill -CONT \(pid) lets it go on)"
+            return first == "t"
+                ? "a debugger has stopped it (state t)" : "it is stopped (state T; kill -CONT \(pid) lets it go on)"
         }
         if states.allSatisfy({ $0 == "D" }) {
             return states.count == 1
-                ? "it is blocked in the kernel (state D)" : "all of its \(states.count) threads are blocked in the kernel (state D)"
+                ? "it is blocked in the kernel (state D)"
+                : "all of its \(states.count) threads are blocked in the kernel (state D)"
         }
         let blocked = states.filter { $0 == "D" }.count
         if blocked > 0 { return "\(blocked) of its \(states.count) threads are blocked in the kernel (state D)" }

@@ -81,7 +81,8 @@ final class LiveWatch {
     }
 
     /// Looks at every worker that it is time to look at. The policy's actions are the caller's to perform.
-    func tick(now: ContinuousClock.Instant, workers: [WorkerID: WorkerProcess]) -> [(WorkerProcess, HangPolicy.Action)] {
+    func tick(now: ContinuousClock.Instant, workers: [WorkerID: WorkerProcess]) -> [(WorkerProcess, HangPolicy.Action)]
+    {
         for (id, worker) in workers where pending[id] != nil { advance(worker, now) }
         guard let nextLook, nextLook <= now, let interval = limits.interval else { return [] }
         self.nextLook = now + interval
@@ -129,7 +130,8 @@ final class LiveWatch {
                     "\(name) did not answer within \(ServerSocket.answerSeconds) s: \(KernelState.phrase(pid: worker.child.pid))"
                 ))
         case .unreported:
-            finish(worker.id, .failed("\(name) was captured, but no report came within \(ServerSocket.reportSeconds) s"))
+            finish(
+                worker.id, .failed("\(name) was captured, but no report came within \(ServerSocket.reportSeconds) s"))
         }
     }
 
@@ -140,7 +142,10 @@ final class LiveWatch {
             if request.send(to: worker.child.pid, thread: thread) != 0 {
                 _ = request.send(to: worker.child.pid, thread: worker.child.pid)
             }
-        case .all: for thread in KernelState.threads(pid: worker.child.pid) { _ = request.send(to: worker.child.pid, thread: thread) }
+        case .all:
+            for thread in KernelState.threads(pid: worker.child.pid) {
+                _ = request.send(to: worker.child.pid, thread: thread)
+            }
         }
     }
 
