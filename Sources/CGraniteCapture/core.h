@@ -1,7 +1,7 @@
 // The state of the capture core and what its files offer each other. Not for other modules.
 //
 // A file is either reachable from a signal handler (core, handler, chain, actions, capture_stack, descriptors, park,
-// walk, watchdog, mappings, snapshot, memory_server, modules, frame_pointers, capture_now) or only called before a crash
+// walk, watchdog, mappings, snapshot, memory_server, modules, frame_pointers, capture_now, dump) or only called before a crash
 // (install, actions_interpose, chain_load, alternate_stack, signal_mask, walk_load, modules_load, fork). Tests/GraniteCaptureTests checks the undefined symbols of the first kind against a
 // list.
 
@@ -46,6 +46,9 @@ struct granite_core {
     uint64_t serve_deadline_ns;
     size_t stack_bytes;
     size_t crashed_stack_bytes;
+
+    int dump_signal;
+    uint32_t dump_ticket;  ///< the last that was answered, touched only while the gate is held
 
     uint32_t gate;      ///< thread id of the capturing thread, 0 = free
     uint32_t parking;   ///< futex: sequence of the capture that holds its threads, 0 = threads may go
@@ -98,6 +101,10 @@ void granite_park_return_profile_signal(bool in_child);
 /// Async-signal-safe. For a thread that faults while another one captures: stores its registers for that capture,
 /// waits. Returns when that capture let its threads go.
 void granite_park_faulted(const ucontext_t *context);
+
+// dump.c
+/// Async-signal-safe. SA_SIGINFO handler of the dump signal.
+void granite_handle_dump(int signal, siginfo_t *information, void *context);
 
 // walk.c
 /// Async-signal-safe. Stage C: instruction pointers of `context`, innermost first, into the page.

@@ -28,6 +28,7 @@ static void leave_signals(void) {
     memset(&action, 0, sizeof action);
     action.sa_handler = SIG_IGN;  // a late park signal must not kill it
     granite_action_change(granite_core.park_signal, &action, NULL);
+    granite_action_change(granite_core.dump_signal, &action, NULL);
 }
 
 /// Async-signal-safe, as all in a child of a threaded process must be (fork(2)): sigaction, mmap, close.

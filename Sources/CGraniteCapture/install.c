@@ -91,9 +91,13 @@ static int install_handlers(void) {
     park.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
     granite_fill_handler_mask(&park.sa_mask);
     if (granite_action_change(granite_core.park_signal, &park, NULL) != 0) return errno;
+    struct sigaction dump = park;
+    dump.sa_sigaction = granite_handle_dump;
+    if (granite_action_change(granite_core.dump_signal, &dump, NULL) != 0) return errno;
     sigset_t open;
     sigemptyset(&open);
     sigaddset(&open, granite_core.park_signal);
+    sigaddset(&open, granite_core.dump_signal);
     granite_change_mask(SIG_UNBLOCK, &open, NULL);
 
     struct sigaction fatal;
@@ -148,6 +152,7 @@ int granite_capture_install(const struct granite_capture_options *options) {
 
     if (!granite_actions_load()) return ENOSYS;
     granite_core.park_signal = SIGRTMAX - 3;
+    granite_core.dump_signal = SIGRTMAX - GRANITE_DUMP_SIGNAL_BELOW_MAX;
     granite_chain_load();
     granite_core.spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     granite_frame_pointers_begin(__libc_stack_end, first_stack_bytes());

@@ -37,6 +37,23 @@ int granite_pidfd_send_signal(int pidfd, int signal) {
     return (int)syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0);
 }
 
+int granite_queue_to_thread(pid_t process, pid_t thread, int signal, uint64_t value) {
+    siginfo_t information;
+    memset(&information, 0, sizeof information);
+    information.si_signo = signal;
+    information.si_code = SI_QUEUE;
+    information.si_pid = getpid();
+    information.si_uid = getuid();
+    information.si_value.sival_ptr = (void *)(uintptr_t)value;
+    return (int)syscall(SYS_rt_tgsigqueueinfo, process, thread, signal, &information);
+}
+
+int64_t granite_peer_user(int socket) {
+    struct ucred peer;
+    socklen_t size = sizeof peer;
+    return getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 ? (int64_t)peer.uid : -1;
+}
+
 int granite_accept(int fd) { return accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC); }
 
 int granite_epoll_wait(int epoll, struct epoll_event *events, int capacity, int64_t timeout_ns) {

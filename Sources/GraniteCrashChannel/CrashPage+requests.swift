@@ -17,6 +17,17 @@ extension CrashPage {
         /// False if the worker died while it wrote the slot: fields may be of two requests.
         package var isComplete: Bool
 
+        package init(
+            tid: UInt32, startedNanoseconds: UInt64, id: String, method: String, target: String, isComplete: Bool
+        ) {
+            self.tid = tid
+            self.startedNanoseconds = startedNanoseconds
+            self.id = id
+            self.method = method
+            self.target = target
+            self.isComplete = isComplete
+        }
+
         init(_ raw: granite_request, isComplete: Bool) {
             tid = raw.tid
             startedNanoseconds = raw.started_ns

@@ -53,7 +53,12 @@ extension CrashPage {
 
     /// What began a capture (`enum granite_capture_kind`).
     package enum Kind: UInt32, Sendable {
-        case none, signal, dropSite, unraisable, threadException, dump
+        case none, signal, dropSite, unraisable, threadException, dump, hang
+    }
+
+    /// Why a dump or a hang was asked for (`enum granite_cause`).
+    package enum Cause: UInt32, Sendable {
+        case none, asked, requestTimeout, requestKillTimeout, stallTimeout
     }
 
     /// `enum granite_capture_flag`.
@@ -111,6 +116,12 @@ extension CrashPage {
         package var creationFrames: [Address]
         /// Stage C: instruction pointers, innermost first.
         package var handlerFrames: [Address]
+        /// Dumps and hangs that were asked for by a signal; ``senderPID`` asked.
+        package var cause: Cause
+        /// Of that signal.
+        package var ticket: UInt32
+        /// Whether the worker ends with this capture.
+        package var isFatal: Bool { kind == .signal || (kind == .hang && cause == .requestKillTimeout) }
 
         init(_ raw: granite_capture) {
             stage = Stage(rawValue: min(raw.stage, Stage.finished.rawValue)) ?? .idle
@@ -144,6 +155,8 @@ extension CrashPage {
             createdNanoseconds = raw.created_ns
             creationFrames = words(of: raw.creation_frames, count: Int(raw.creation_frame_count)).map(Address.init)
             handlerFrames = words(of: raw.handler_frames, count: Int(raw.handler_frame_count)).map(Address.init)
+            cause = Cause(rawValue: raw.cause) ?? .none
+            ticket = raw.ticket
         }
     }
 

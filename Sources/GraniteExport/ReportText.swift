@@ -73,7 +73,12 @@ package struct ReportText: Sendable {
             .map { " for \($0)" }
         let name = report.process?.pid.map { " as pid \($0)" }
         var parts =
-            name == nil && up == nil ? [] : [(report.kind?.goesOn == true ? "runs" : "ran") + (name ?? "") + (up ?? "")]
+            name == nil && up == nil
+            ? []
+            : [
+                (report.kind?.goesOn == true || (report.kind == .hang && report.process?.exit == nil) ? "runs" : "ran")
+                    + (name ?? "") + (up ?? "")
+            ]
         if let served = report.worker?.requestsServed, served > 0 {
             parts.append("\(Quantity.grouped(served)) request\(served == 1 ? "" : "s")")
         }

@@ -24,6 +24,8 @@ package struct SupervisorConfiguration: Sendable {
     package var wrapsOutput: Bool
     /// How long the end of the server may wait for reports in the making, and then for the collector to end.
     package var collectorPatience: Duration
+    /// When workers hang.
+    package var hangLimits: HangPolicy.Limits
 
     package init(
         rules: Fleet.Rules, listeners: [ListeningSocket], workerExecutable: String,
@@ -31,7 +33,8 @@ package struct SupervisorConfiguration: Sendable {
         environment: [(name: String, value: String)] = [], level: BacktraceLevel = .short, keepsLocals: Bool = false,
         collectorExecutable: String,
         crashDirectory: String,
-        wrapsOutput: Bool, collectorPatience: Duration = .seconds(5)
+        wrapsOutput: Bool, collectorPatience: Duration = .seconds(5),
+        hangLimits: HangPolicy.Limits = .init()
     ) {
         self.rules = rules
         self.listeners = listeners
@@ -45,6 +48,7 @@ package struct SupervisorConfiguration: Sendable {
         self.crashDirectory = crashDirectory
         self.wrapsOutput = wrapsOutput
         self.collectorPatience = collectorPatience
+        self.hangLimits = hangLimits
     }
 
     /// What workers and collector find in their environment besides our own.

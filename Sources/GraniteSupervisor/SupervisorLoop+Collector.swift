@@ -20,6 +20,7 @@ extension SupervisorLoop {
         case .reported(let crashID, let summary):
             // A drop site's report has an id of its own; the report of a death has the worker's.
             guard summary.id == crashID else {
+                if let id = workerID(crashID) { live.reported(id, summary) }
                 let worker = identity(crashID)
                 record(.crashReported(.init(worker: worker, alive: isAlive(crashID), summary: summary)))
                 return
@@ -42,6 +43,7 @@ extension SupervisorLoop {
                 return
             }
             record(.crashReportFailed(worker: identity(crashID), crashID: summary?.id ?? crashID, reason: reason))
+            if let id = workerID(crashID) { live.failed(id, reason) }
             guard concernsDeath else { return }
             collector.settle(crashID)
             // What is known is told all the same: the reason outlives a full disk.
@@ -50,6 +52,8 @@ extension SupervisorLoop {
             for event in events { record(event) }
         }
     }
+
+    private func workerID(_ crashID: String) -> WorkerID? { workers.values.first { $0.crashID == crashID }?.id }
 
     private func isAlive(_ crashID: String) -> Bool { workers.values.contains { $0.crashID == crashID } }
 

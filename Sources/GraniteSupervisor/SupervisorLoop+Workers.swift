@@ -64,6 +64,7 @@ extension SupervisorLoop {
         case .ready:
             guard !worker.becameReady else { return }
             worker.becameReady = true
+            live.begin(worker)
             // Whoever started it may have moved it meanwhile.
             worker.cgroup = oomWitness.watch(process: worker.child.pid) ?? worker.cgroup
             record(.workerReady(worker.identity, startupMilliseconds: (.now - worker.started).milliseconds))
@@ -196,6 +197,7 @@ extension SupervisorLoop {
         poller.remove(worker.tokens.status)
         poller.remove(worker.tokens.output)
         workers[worker.id] = nil
+        live.end(worker)
         staleLogs.remove(worker.id)
     }
 

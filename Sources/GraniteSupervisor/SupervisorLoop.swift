@@ -43,6 +43,11 @@ final class SupervisorLoop {
     /// The failure that was told last.
     var lastFailure: String?
     private(set) lazy var collector = makeCollector()
+    private(set) lazy var live = LiveWatch(limits: configuration.hangLimits)
+    /// Who is connected to the control socket.
+    var dialogues: [Int32: Poller.Token] = [:]
+    static let maxDialogues = 64
+    let controlName = ULID.make()
 
     private var heldBack: [() -> Void]?
     private var phase = Phase.running
@@ -72,6 +77,8 @@ final class SupervisorLoop {
                     workers: configuration.rules.workers,
                     crashDirectory: configuration.level == .off ? nil : configuration.crashDirectory,
                     level: configuration.level.rawValue)))
+        openControlSocket()
+        defer { closeControlSocket() }
         collector.start()
         perform(fleet.start(now: .now))
         while true {
@@ -82,6 +89,7 @@ final class SupervisorLoop {
             perform(fleet.tick(now: now))
             for event in ledger.tick(now: now) { record(event) }
             collector.tick(now: now)
+            watchForHangs(now: now)
             oomWitness.tick(now: now, cgroups: workers.values.compactMap(\.cgroup))
         }
         record(.serverStopped(exitCode: exitCode, reason: failureReason, uptimeSeconds: (.now - started).seconds))
@@ -94,7 +102,7 @@ final class SupervisorLoop {
             case .settling(let until), .closing(let until): until
             case .running, .killing, .ended: nil
             }
-        return [fleet.deadline, ledger.deadline, collector.deadline, oomWitness.deadline, phaseDeadline].compactMap {
+        return [fleet.deadline, ledger.deadline, collector.deadline, oomWitness.deadline, live.deadline, phaseDeadline].compactMap {
             $0
         }.min()
     }

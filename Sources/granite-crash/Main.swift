@@ -10,6 +10,7 @@ import ArgumentParser
             granite-crash list          what crashed, the newest first
             granite-crash show last     why the newest one crashed
             granite-crash show 01JDF3   the report whose id begins so
+            granite-crash dump 2        what live worker 2 is doing; it goes on
 
             Reports are in --crash-dir, else in GRANITE_CRASH_DIR, else in
             $XDG_STATE_HOME/granite/crashes or ~/.local/state/granite/crashes;
@@ -19,6 +20,7 @@ import ArgumentParser
             read; 64 wrong usage; 65 damaged report.
             """,
         subcommands: [
-            ListCommand.self, ShowCommand.self, ResymbolicateCommand.self, SymbolsCommand.self, CollectCommand.self,
+            ListCommand.self, ShowCommand.self, DumpCommand.self, ResymbolicateCommand.self, SymbolsCommand.self,
+            CollectCommand.self,
         ])
 }

@@ -41,6 +41,7 @@ extension ServeOptions {
             respawnInterval: try given.duration(respawnInterval, "RESPAWN_INTERVAL") ?? .milliseconds(3500),
             gracefulTimeout: try given.duration(gracefulTimeout, "GRACEFUL_TIMEOUT") ?? .seconds(30),
             startupTimeout: try given.duration(startupTimeout, "STARTUP_TIMEOUT") ?? .seconds(60),
+            hangLimits: try hangLimits(given),
             logFormat: try given.value(logFormat, "LOG_FORMAT", "json or text") ?? .text,
             logFile: try given.value(logFile, "LOG_FILE", "a file").map { absolute($0) },
             accessLog: try given.flag(accessLog, "ACCESS_LOG") ?? false,
@@ -63,6 +64,22 @@ extension ServeOptions {
             headerTimeout: try given.duration(headerTimeout, "HEADER_TIMEOUT") ?? http.headTimeout,
             bodyTimeout: try given.duration(bodyTimeout, "BODY_TIMEOUT") ?? http.bodyTimeout,
             keepAliveTimeout: try given.duration(keepAliveTimeout, "KEEP_ALIVE_TIMEOUT") ?? http.keepAliveTimeout)
+    }
+
+    /// Zero is without limit.
+    private func hangLimits(_ given: Given) throws -> HangPolicy.Limits {
+        func limit(_ typed: TimeSpan?, _ name: String, _ standard: Duration) throws -> Duration? {
+            let limit = try given.duration(typed, name) ?? standard
+            return limit == .zero ? nil : limit
+        }
+        let limits = HangPolicy.Limits(
+            request: try limit(requestTimeout, "REQUEST_TIMEOUT", .seconds(30)),
+            requestKill: try limit(requestKillTimeout, "REQUEST_KILL_TIMEOUT", .zero),
+            stall: try limit(stallTimeout, "STALL_TIMEOUT", .seconds(10)))
+        if let stall = limits.stall, stall < .seconds(2) {
+            throw ValidationError("--stall-timeout is at least 2s, or 0 for never: the loop is looked at once a second.")
+        }
+        return limits
     }
 
     private func directory(_ path: String?) throws -> String {

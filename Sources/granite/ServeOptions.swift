@@ -48,6 +48,22 @@ struct ServeOptions: ParsableArguments {
     )
     var startupTimeout: TimeSpan?
 
+    @Option(
+        help:
+            "Report a request that runs longer, with all stacks; it goes on. 0 is never. Default 30s. [GRANITE_REQUEST_TIMEOUT]"
+    )
+    var requestTimeout: TimeSpan?
+    @Option(
+        help:
+            "Kill the worker of a request that runs longer, with a report; the others go on. 0 is never. Default 0. [GRANITE_REQUEST_KILL_TIMEOUT]"
+    )
+    var requestKillTimeout: TimeSpan?
+    @Option(
+        help:
+            "Report a worker whose event loop stands still for longer, at least 2s; it goes on. 0 is never. Default 10s. [GRANITE_STALL_TIMEOUT]"
+    )
+    var stallTimeout: TimeSpan?
+
     @Option(help: "json: one object a line; text: for people. Default text. [GRANITE_LOG_FORMAT]")
     var logFormat: LogFormat?
     @Option(help: "File to append the log to. Default: stderr. [GRANITE_LOG_FILE]")

@@ -27,6 +27,7 @@ struct ServeSettings: Sendable {
     var respawnInterval: Duration
     var gracefulTimeout: Duration
     var startupTimeout: Duration
+    var hangLimits: HangPolicy.Limits
     var logFormat: LogFormat
     var logFile: String?
     var accessLog: Bool
@@ -67,7 +68,7 @@ struct ServeSettings: Sendable {
             listeners: listeners, workerExecutable: executable,
             payload: try payload(listeners: listeners, python: python), level: level, keepsLocals: keepsLocals,
             collectorExecutable: ProcessEnvironment.current["GRANITE_CRASH_EXECUTABLE"] ?? "\(folder)/granite-crash",
-            crashDirectory: crashDirectory.path, wrapsOutput: logFormat == .json)
+            crashDirectory: crashDirectory.path, wrapsOutput: logFormat == .json, hangLimits: hangLimits)
     }
 
     private func payload(listeners: [ListeningSocket], python: PythonInstallation) throws(SupervisorError) -> [UInt8] {

@@ -47,6 +47,20 @@ enum granite_capture_kind {
     GRANITE_KIND_HANG = 6,              ///< asked for by the supervisor, because something takes too long; the process goes on
 };
 
+/// A live worker is asked for a capture by the real-time signal SIGRTMAX - GRANITE_DUMP_SIGNAL_BELOW_MAX, queued to the
+/// thread of interest with a word as its value (rt_tgsigqueueinfo(2)): 16 bits magic, 16 bits ticket, 32 bits
+/// enum granite_cause. A ticket is answered once, however many threads it is sent to.
+#define GRANITE_DUMP_SIGNAL_BELOW_MAX 4
+#define GRANITE_DUMP_MAGIC 0x4744u
+/// Why a DUMP or a HANG was asked for.
+enum granite_cause {
+    GRANITE_CAUSE_NONE = 0,
+    GRANITE_CAUSE_ASKED = 1,                 ///< a person; kind DUMP, as all others are HANG
+    GRANITE_CAUSE_REQUEST_TIMEOUT = 2,       ///< a request runs longer than --request-timeout
+    GRANITE_CAUSE_REQUEST_KILL_TIMEOUT = 3,  ///< longer than --request-kill-timeout: the worker then kills itself
+    GRANITE_CAUSE_STALL_TIMEOUT = 4,         ///< the event loop has not turned for --stall-timeout
+};
+
 /// How far a capture came. Stored after the stage ended, with release order: a reader that sees N may read all of N.
 enum granite_stage {
     GRANITE_STAGE_IDLE = 0,
@@ -181,6 +195,8 @@ struct granite_capture {
     uint64_t created_ns;  ///< CLOCK_REALTIME, 0 = not known
     uint64_t creation_frames[GRANITE_MAX_CREATION_FRAMES];  ///< return addresses, innermost first
     uint64_t handler_frames[GRANITE_MAX_HANDLER_FRAMES];    ///< C: instruction pointers, innermost first
+    uint32_t cause;   ///< enum granite_cause; DUMP and HANG by signal only. sender_pid and sender_uid say who asked
+    uint32_t ticket;  ///< of the signal
 };
 
 /// The whole page. Fixed part at offset 0, snapshot area at GRANITE_SNAPSHOT_OFFSET.

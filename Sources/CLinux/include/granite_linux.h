@@ -17,6 +17,11 @@ int granite_memfd_seal(int fd);
 int granite_pidfd_open(pid_t pid);
 /// pidfd_send_signal(2): reaches the process that the descriptor was opened for or none. 0, or -1 and errno (ESRCH once it was reaped).
 int granite_pidfd_send_signal(int pidfd, int signal);
+/// rt_tgsigqueueinfo(2) with SI_QUEUE: `signal` with `value` to one thread of another process. 0, or -1 and errno: ESRCH without such a
+/// thread, EPERM for a process of another user, EAGAIN when its queue of signals is full.
+int granite_queue_to_thread(pid_t process, pid_t thread, int signal, uint64_t value);
+/// The user of a Unix socket's peer when it connected (SO_PEERCRED of unix(7)); -1 and errno on failure.
+int64_t granite_peer_user(int socket);
 /// accept4(2) with SOCK_NONBLOCK | SOCK_CLOEXEC; the address is not wanted.
 int granite_accept(int fd);
 /// epoll_pwait2(2) with a time-out in nanoseconds; negative waits without limit. Falls back to epoll_wait (rounding up to a

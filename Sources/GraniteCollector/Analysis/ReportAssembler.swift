@@ -36,7 +36,7 @@ struct ReportAssembler {
         } else if requests.count == 1 {
             report.request = requests.first
         }
-        if let capture, capture.kind != .signal { report.dropSite = dropSite(capture) }
+        if let capture, capture.kind != .signal, capture.cause == .none { report.dropSite = dropSite(capture) }
         report.threads = analysis.threads.isEmpty ? nil : analysis.threads
         report.python = analysis.python
         report.modules = analysis.modules.isEmpty ? nil : analysis.modules
@@ -60,6 +60,7 @@ struct ReportAssembler {
         case .unraisable: return .unraisable
         case .threadException: return .threadException
         case .dump: return .dump
+        case .hang: return .hang
         case .none?, nil: break
         }
         guard let exited = ending.exited else { return .exit }
@@ -223,6 +224,13 @@ struct ReportAssembler {
         return info
     }
 
+    private func heartbeatAge(_ capture: CrashPage.Capture) -> Double? {
+        guard let heartbeat = evidence.page.status?.heartbeatNanoseconds, heartbeat > 0,
+            heartbeat <= capture.enteredNanoseconds
+        else { return nil }
+        return Double((capture.enteredNanoseconds - heartbeat) / 1_000_000) / 1000
+    }
+
     private func facts(_ report: CrashReport, _ capture: CrashPage.Capture?, _ ending: Ending) -> CrashFacts {
         var facts = CrashFacts(kind: report.kind ?? .exit, pid: Int(watch.pid))
         facts.signal = report.signal
@@ -237,6 +245,16 @@ struct ReportAssembler {
         facts.rssBytes = report.process?.rssBytes ?? 0
         facts.logTail = report.logTail ?? []
         facts.dropSite = report.dropSite
+        if let request = report.request, capture?.cause != CrashPage.Cause.none {
+            facts.serving = facts.serving ?? "\(request.method ?? "?") \(Redaction.target(request.target ?? "?"))"
+        }
+        facts.requestAgeSeconds = report.request?.ageMilliseconds.map { $0 / 1000 }
+        if let capture, capture.cause != .none {
+            facts.hang = .init(
+                cause: capture.cause,
+                heartbeatAgeSeconds: heartbeatAge(capture))
+        }
+        facts.threads = report.threads ?? []
         guard let capture, let crashed = report.threads?.first else { return facts }
         facts.errorCode = capture.errorCode
         facts.trapNumber = capture.trapNumber

@@ -1,6 +1,7 @@
 // Defines what a diagnosis may look at: facts that were read, none that were concluded. Pure values, so that every rule is tested
 // without a crash.
 
+package import GraniteCrashChannel
 package import GraniteReport
 
 package struct CrashFacts: Sendable {
@@ -42,6 +43,12 @@ package struct CrashFacts: Sendable {
     /// glibc's `__abort_msg`.
     package var abortMessage: String?
     package var dropSite: DropSite?
+    /// Of a capture that was asked for by a signal.
+    package var hang: Hang?
+    /// All threads, the captured one first.
+    package var threads: [ThreadReport] = []
+    /// Of the request on the captured thread, or of the only one in flight.
+    package var requestAgeSeconds: Double?
     /// Whether CPython's collector of cycles was running, as its memory says; nil if that could not be read.
     package var isCollectingGarbage: Bool?
     /// tid and name of the capturing thread.
@@ -50,6 +57,13 @@ package struct CrashFacts: Sendable {
     package init(kind: CrashReport.Kind, pid: Int) {
         self.kind = kind
         self.pid = pid
+    }
+
+    /// Why, and by whom.
+    package struct Hang: Sendable {
+        package var cause: CrashPage.Cause
+        /// How long ago the event loop turned last; nil if it is not known.
+        package var heartbeatAgeSeconds: Double?
     }
 
     var access: MemoryAccess { Registers.access(trapNumber: trapNumber, errorCode: errorCode) }
@@ -89,7 +103,7 @@ package enum Diagnostician {
     }
 
     static let rules: [@Sendable (CrashFacts) -> Verdict?] = [
-        DropSiteRule.verdict, SupervisorKillRule.verdict, OutOfMemoryRule.verdict, StartupRule.verdict,
+        DropSiteRule.verdict, HangRule.verdict, SupervisorKillRule.verdict, OutOfMemoryRule.verdict, StartupRule.verdict,
         ExitRule.verdict, SentSignalRule.verdict,
         TrapRule.verdict, AbortRule.verdict, StackOverflowRule.verdict, JumpRule.verdict, MemoryFaultRule.verdict,
         OtherSignalRule.verdict,

@@ -37,7 +37,8 @@ enum DropSiteRule {
                 .uncaughtThreadException, .certain, ["threading.excepthook was called on \(here)"],
                 Wording.sentence("An exception ended \(here)" + (message.map { ": \($0)" } ?? "")))
         case .dump:
-            return Verdict(.dump, .certain, [], "A person asked for a dump of the worker.")
+            // By a call from inside: one that came by signal has a rule of its own.
+            return facts.hang == nil ? Verdict(.dump, .certain, [], "A person asked for a dump of the worker.") : nil
         case .signal, .exit, .oomKill, .startup, .hang:
             return nil
         }

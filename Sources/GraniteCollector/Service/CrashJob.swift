@@ -46,7 +46,10 @@ struct CrashJob: Sendable {
 
     /// - Parameter released: called once the memory socket is not used any more.
     func run(released: () -> Void) {
-        let level = min(self.level, (try? page?.status())?.level ?? self.level)
+        let configured = min(self.level, (try? page?.status())?.level ?? self.level)
+        // Whoever asks for a dump, or what a hang waits for, asks for every thread.
+        let cause = job.source == .exit ? CrashPage.Cause.none : (try? page?.capture())?.cause ?? CrashPage.Cause.none
+        let level = cause == CrashPage.Cause.none || configured == 0 ? configured : 2
         let isFull = level >= 2
         let opensFiles = watch.replays < Self.replaysWithFiles
         let reader = EvidenceReader(

@@ -69,7 +69,7 @@ struct WatchedWorker {
     func pageState() -> CollectorState.PageState {
         guard let capture = try? page?.capture(), capture.stage > .idle, capture.kind != .none else { return .empty }
         return .init(
-            kind: capture.kind == .signal ? .fatal : .passing, progress: capture.stage < .served ? .underWay : .over,
+            kind: capture.isFatal ? .fatal : .passing, progress: capture.stage < .served ? .underWay : .over,
             sequence: capture.sequence)
     }
 

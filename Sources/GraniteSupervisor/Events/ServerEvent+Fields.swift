@@ -24,6 +24,7 @@ extension ServerEvent {
         case .workerReady(let worker, let startup): [worker.field, .init("startup_ms", .number(startup))]
         case .workerExited(let exited): exited.fields
         case .workerRespawned(let respawned): respawned.fields
+        case .workerHanging(let hanging): hanging.fields
         case .workerCrashLoop(let slot, let failures, let backoff):
             [
                 .init("worker", .object([.init("slot", .integer(slot))])), .init("slot", .integer(slot)),
@@ -100,6 +101,16 @@ extension ServerEvent.WorkerExited {
             fields.append(.init("requests_in_flight", .array(requestsInFlight.prefix(3).map { .object($0.fields) })))
         }
         return fields
+    }
+}
+
+extension ServerEvent.WorkerHanging {
+    fileprivate var fields: [FieldValue.Field] {
+        var fields: [FieldValue.Field] = [
+            worker.field, .init("cause", .string(cause)), .init("lasting_s", .number(seconds)),
+        ]
+        if let request { fields.append(.init("request", .object(request.fields))) }
+        return fields + [.init("captured", .boolean(isCaptured)), .init("killed", .boolean(isKilled))]
     }
 }
 

@@ -22,6 +22,7 @@ extension ServerEvent {
             "\(worker.phrase) ready after \(duration(seconds: startup / 1000))"
         case .workerExited(let exited): exited.sentence
         case .workerRespawned(let respawned): respawned.sentence
+        case .workerHanging(let hanging): hanging.sentence
         case .workerCrashLoop(let slot, let failures, let backoff):
             "worker \(slot) keeps failing, \(failures) times in a row: next try in \(duration(seconds: backoff))"
         case .workerSpawnFailed(let slot, let reason): "worker \(slot) could not be started: \(reason)"
@@ -84,6 +85,21 @@ extension ServerEvent.WorkerExited {
         }
         if let crashID { text += " · crash \(crashID)" }
         return text
+    }
+}
+
+extension ServerEvent.WorkerHanging {
+    /// `worker 2 (pid 4711) hangs: GET /slow has been running for 30 s (--request-timeout)`.
+    fileprivate var sentence: String {
+        let name = [request?.method, request?.target].compactMap { $0 }.joined(separator: " ")
+        let option = "--" + cause.split(separator: "_").joined(separator: "-")
+        let what =
+            cause == "stall_timeout"
+            ? "the event loop has not turned for \(duration(seconds: seconds))"
+                + (name.isEmpty ? "" : ", \(name) is in flight")
+            : "\(name.isEmpty ? "a request" : name) has been running for \(duration(seconds: seconds))"
+        return "\(worker.phrase) hangs: \(what) (\(option))" + (isKilled ? "; it is killed" : "")
+            + (isCaptured || isKilled ? "" : "; not captured")
     }
 }
 

@@ -31,6 +31,8 @@ package enum ServerEvent: StructuredEvent, Equatable {
     case workerReady(WorkerIdentity, startupMilliseconds: Double)
     case workerExited(WorkerExited)
     case workerRespawned(WorkerRespawned)
+    /// A request or the event loop takes too long; if it is captured, a `crash.reported` follows.
+    case workerHanging(WorkerHanging)
     case workerCrashLoop(slot: Int, failures: Int, backoffSeconds: Double)
     case workerSpawnFailed(slot: Int, reason: String)
     /// A line of the application's stderr; JSON only.
@@ -157,6 +159,32 @@ package enum ServerEvent: StructuredEvent, Equatable {
         }
     }
 
+    package struct WorkerHanging: Sendable, Equatable {
+        package var worker: WorkerIdentity
+        /// The option whose time is over: `request_timeout`, `request_kill_timeout`, `stall_timeout`.
+        package var cause: String
+        /// How long it has taken.
+        package var seconds: Double
+        /// The request that takes so long; of a stalled loop the oldest in flight.
+        package var request: RequestInfo?
+        /// A report is made; not of more than five in a row, and not without a collector.
+        package var isCaptured: Bool
+        /// The worker is killed.
+        package var isKilled: Bool
+
+        package init(
+            worker: WorkerIdentity, cause: String, seconds: Double, request: RequestInfo?, isCaptured: Bool,
+            isKilled: Bool
+        ) {
+            self.worker = worker
+            self.cause = cause
+            self.seconds = seconds
+            self.request = request
+            self.isCaptured = isCaptured
+            self.isKilled = isKilled
+        }
+    }
+
     package struct CrashReported: Sendable, Equatable {
         /// nil if the worker stopped long ago.
         package var worker: WorkerIdentity?
@@ -196,6 +224,7 @@ package enum ServerEvent: StructuredEvent, Equatable {
         case .workerReady: "worker.ready"
         case .workerExited: "worker.exited"
         case .workerRespawned: "worker.respawned"
+        case .workerHanging: "worker.hanging"
         case .workerCrashLoop: "worker.crash_loop"
         case .workerSpawnFailed: "worker.spawn_failed"
         case .workerOutput: "worker.output"
@@ -217,7 +246,7 @@ package enum ServerEvent: StructuredEvent, Equatable {
             .info
         case .serverStopped(let exitCode, _, _): exitCode == 0 ? .info : .error
         case .workerExited(let exited): exited.expected ? (exited.message == nil ? .info : .warning) : .error
-        case .workerRespawned, .workerCrashLoop, .collectorUnavailable, .crashReported: .warning
+        case .workerRespawned, .workerHanging, .workerCrashLoop, .collectorUnavailable, .crashReported: .warning
         case .collectorExited(_, let exit, let retry): retry == nil && exit.code == 0 ? .info : .warning
         case .serverReloadFailed, .workerSpawnFailed, .crashReportFailed: .error
         }
