@@ -40,11 +40,12 @@ KEPT int granite_probe_free_inside(void) {
 }
 
 KEPT int granite_probe_free_stack(void) {
-    _Alignas(16) char room[64] = {0};
-    void *volatile block = room;
+    // The word below a block is its size (malloc.c): 0 is none.
+    _Alignas(16) size_t room[8] = {0};
+    void *volatile block = room + 2;
     free(block);
     STAY;
-    return room[0];
+    return (int)room[0];
 }
 
 KEPT int granite_probe_overrun(void) {

@@ -71,13 +71,16 @@ enum TrapRule {
                 && !symbol.contains("_fatalErrorMessage") && !symbol.contains(".assumeIsolated")
                 && !symbol.contains(".preconditionIsolated") && !symbol.contains(".assertIsolated")
         }
-        // The standard library's generics are compiled into the caller's module: only its own functions are where the mistake is.
+        // The standard library's generics are compiled into the caller's module, but their lines are not: only what has lines is the
+        // program's own, be it a copy that the optimizer made ("specialized") or not.
         let place =
-            named.first { $0.inApp == true && $0.symbol?.contains("specialized ") != true }
+            named.first { $0.inApp == true && $0.file.map { !$0.hasPrefix("<") } ?? false }
             ?? named.first { $0.inApp == true } ?? named.first { $0.inlined != true }
         guard let place else { return "" }
         let line = place.file.map { " (\(SourcePath.name($0))\(place.line.map { ":\($0)" } ?? ""))" } ?? ""
-        return " in \(place.symbol ?? "?")\(line)"
+        let specialized = "specialized "
+        let symbol = place.symbol ?? "?"
+        return " in \(symbol.hasPrefix(specialized) ? String(symbol.dropFirst(specialized.count)) : symbol)\(line)"
     }
 
     private static func other(_ facts: CrashFacts, _ frames: ArraySlice<Frame>) -> Verdict {
