@@ -146,6 +146,30 @@ import Testing
         #expect(async.dropFirst(2).prefix(functions.count - 1).allSatisfy { $0.line != nil })
     }
 
+    /// Swift's own backtracer is the oracle: it knows the runtime that it came with.
+    @Test(arguments: ["async", "async-group", "async-actor", "async-main-actor"])
+    func asyncCallersAreThoseOfSwiftsOwnBacktracer(_ name: String) async throws {
+        let run = try await Command.run(
+            BuildProducts.executable("CrashProbe"), [name, "--level", "off"],
+            environment: ["SWIFT_BACKTRACE": "enable=yes,color=no"])
+        let expected = (run.output + run.errors).split(separator: "\n").filter { $0.contains("[async]") }.compactMap { line in
+            line.split(separator: " 0x").last?.split(separator: " ", maxSplits: 1).last.map(Self.function)
+        }
+        try #require(expected.count >= 3, "\(run.errors)")
+        let thread = try await Self.crashedThread(of: name)
+        let found = (thread.frames ?? []).filter { $0.kind == .swiftAsync && $0.inlined != true }
+        #expect(found.count == expected.count)
+        #expect(
+            found.compactMap(\.symbol).filter { $0.contains("AsyncCases.") }
+                == expected.filter { $0.contains("AsyncCases.") })
+    }
+
+    /// `static AsyncCases.async4(_:)` of `static AsyncCases.async4(_:) + 12 in CrashProbe at …`.
+    private static func function(_ text: Substring) -> String {
+        let name = text.components(separatedBy: " in CrashProbe").first ?? ""
+        return name.components(separatedBy: " + ").first ?? name
+    }
+
     // MARK: Looking
 
     private static func crashedThread(of name: String, _ arguments: [String] = []) async throws -> ThreadReport {

@@ -359,4 +359,22 @@ struct ReportTextTests {
     ) {
         #expect(ReportText(report, options).rendered == expected, sourceLocation: sourceLocation)
     }
+
+    @Test func howAFrameWasFoundIsMarkedAndExplained() {
+        var report = CrashReport(id: "01JDF3T8Q2M4V6X8ZB0D2F4H6K")
+        var frames = ["crash", "handler", "__restore_rt", "middle", "outer", "caller"].map {
+            Sample.native($0, "/srv/a.so", offset: 0x10)
+        }
+        let trusts: [Frame.Trust] = [.context, .cfi, .cfi, .framePointer, .scan, .handler]
+        for index in frames.indices { frames[index].trust = trusts[index] }
+        frames[5].kind = .swiftAsync
+        report.threads = [Sample.thread(1, "t", crashed: true, frames)]
+        let text = ReportText(report, ReportText.Options()).rendered
+        #expect(text.contains("  2 C      (signal handler called)"), "\(text)")
+        #expect(text.contains("  3~C      middle"))
+        #expect(text.contains("  4?C      outer"))
+        #expect(text.contains("  5+C      await caller"))
+        #expect(text.contains("    ~ found by the frame pointer: likely right"))
+        #expect(text.contains("    ? found by searching the stack for return addresses: may be wrong"))
+    }
 }
