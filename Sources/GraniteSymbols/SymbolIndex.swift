@@ -12,7 +12,7 @@ final class SymbolIndex: FunctionSymbols {
     /// Raise it whenever the layout changes, or the rule that makes names or lines: an older index is then made anew.
     static let version: UInt32 = 1
     static let headerBytes = 160
-    static let maxBytes = 512 << 20
+    static let maxBytes = 256 << 20
     private static let maxChain = 128
 
     /// Of the parts, in the file's order. Rows have 32-bit fields.
@@ -167,7 +167,7 @@ struct SymbolIndexHeader {
             guard count <= UInt64(SymbolIndex.maxBytes) else { return nil }
             starts.append(end)
             counts.append(Int(count))
-            // 2^29 rows of 24 bytes, six times: far from an overflow.
+            // 2^28 rows of 24 bytes, six times: far from an overflow.
             end += Int(count) * part.rowBytes
         }
         let length = Int(bytes[88])

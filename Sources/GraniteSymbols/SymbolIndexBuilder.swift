@@ -4,8 +4,10 @@
 import CElfutils
 
 struct SymbolIndexBuilder {
-    /// More rows are no program that anyone debugs here; the limits bound memory.
+    /// Of the lines of one unit.
     private static let maxRows = 1 << 24
+
+    private var fits: Bool { parts.reduce(strings.count) { $0 + $1.count * 4 } < SymbolIndex.maxBytes }
 
     private var parts: [[UInt32]] = Array(repeating: [], count: SymbolIndex.Part.allCases.count - 1)
     private var strings: [UInt8] = [0]
@@ -54,9 +56,7 @@ struct SymbolIndexBuilder {
             }
             addRanges(table, firstRow: firstRow[key] ?? 0, piece.low, piece.high)
             addLines(lines[key] ?? [], piece.low, piece.high)
-            guard parts.allSatisfy({ $0.count < Self.maxRows * 6 }), strings.count < SymbolIndex.maxBytes / 2 else {
-                return false
-            }
+            guard fits else { return false }
         }
         gap(from: end)
         return true
@@ -154,7 +154,7 @@ struct SymbolIndexBuilder {
                 .symbols, address, UInt32(clamping: symbol.size), offset(text),
                 UInt32(symbol.rank) | (symbol.isOpenEnded ? 0x100 : 0))
         }
-        return parts[SymbolIndex.Part.symbols.rawValue].count < Self.maxRows * 4
+        return fits
     }
 
     private mutating func offset(_ text: UnsafePointer<CChar>?) -> UInt32 {

@@ -10,6 +10,8 @@ package struct SymbolIndexFolder: Sendable {
     package let maxBytes: Int64
 
     private static let suffix = ".index"
+    /// Of larger files no index is made.
+    private static let maxObjectBytes: Int64 = 512 << 20
 
     package init(path: String, maxBytes: Int64 = 1 << 30) {
         self.path = path
@@ -41,6 +43,8 @@ package struct SymbolIndexFolder: Sendable {
     package func makeIndex(of module: ModuleImage, options: Symbolizer.Options) -> Bool {
         var options = options
         options.indexFolder = nil
+        // The collector's address space is limited, and what its Symbolizer has open takes a part of it.
+        options.maxFileBytes = min(options.maxFileBytes, Self.maxObjectBytes)
         let symbols = Symbolizer(options: options).symbols(of: module)
         guard let buildID = module.buildID, let bytes = symbols.makeIndex() else { return false }
         return store(bytes, buildID)

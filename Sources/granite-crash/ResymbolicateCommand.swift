@@ -63,7 +63,8 @@ struct ResymbolicateCommand: ParsableCommand {
             }
             let count = better?.resymbolicated?.frames ?? 0
             let done = count == 0 ? "nothing to add" : "\(count) frame\(count == 1 ? "" : "s") completed"
-            Output.complain("\(report.id): \(done). \(completion.remainder(of: report) ?? "")")
+            let rest = completion.remainder(of: report).map { " " + $0 } ?? ""
+            Output.complain("\(report.id): \(done).\(rest)")
         }
     }
 

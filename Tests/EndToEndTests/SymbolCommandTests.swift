@@ -114,7 +114,7 @@ struct SymbolCommandTests {
         #expect(try CrashReport.decode(Array(printed.output.utf8)).threads?.first?.frames?.first?.symbol == "look_up")
         #expect(try top?.symbol == nil)
         let done = try await run("resymbolicate", "last")
-        #expect(done.errors == "granite-crash: \(id): 1 frame completed. \n")
+        #expect(done.errors == "granite-crash: \(id): 1 frame completed.\n")
         #expect(try top?.symbol == "look_up")
         #expect(try top?.line == 3)
         #expect(try top?.source?.contains { $0.text == "    return *p + 1;" } == true)

@@ -246,7 +246,7 @@ struct ReportAssembler {
         facts.logTail = report.logTail ?? []
         facts.dropSite = report.dropSite
         if let request = report.request, capture?.cause != CrashPage.Cause.none {
-            facts.serving = facts.serving ?? "\(request.method ?? "?") \(Redaction.target(request.target ?? "?"))"
+            facts.serving = "\(request.method ?? "?") \(Redaction.target(request.target ?? "?"))"
         }
         facts.requestAgeSeconds = report.request?.ageMilliseconds.map { $0 / 1000 }
         if let capture, capture.cause != .none {

@@ -36,6 +36,8 @@ package struct CrashFacts: Sendable {
     package var killedBecause: String?
     /// How many requests were being served when it died without a capture.
     package var requestsInFlight = 0
+    /// Of the request on the captured thread, or of the only one in flight: method and target, redacted.
+    package var serving: String?
     package var duringStartup = false
     package var level = "full"
     package var rssBytes: UInt64 = 0
