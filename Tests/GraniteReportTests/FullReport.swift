@@ -81,6 +81,7 @@ enum FullReport {
         capture.level = "full"
         capture.suppressed = 3
         report.capture = capture
+        report.resymbolicated = resymbolication()
         return report
     }
 
@@ -130,6 +131,15 @@ enum FullReport {
         memory.kernelLogRead = true
         memory.systemOOMKills = 1
         return memory
+    }
+
+    private static func resymbolication() -> Resymbolication {
+        var completion = Resymbolication()
+        completion.time = "2026-11-24T14:00:00.000Z"
+        completion.frames = 12
+        completion.modules = ["/srv/bin/granite"]
+        completion.previousFingerprint = "00000000feedface"
+        return completion
     }
 
     private static func thread() -> ThreadReport {
