@@ -57,7 +57,7 @@ import Testing
 
     @Test(
         .enabled(if: exists("strip")),
-        arguments: ["null-read", "swift-bounds", "null-call", "stack-overflow-main", "thread-bound-drop"])
+        arguments: ["null-read", "swift-bounds", "null-call", "thread-bound-drop"])
     func aStrippedProgramsReportBecomesThatOfTheWholeOne(_ name: String) async throws {
         let directory = try TemporaryDirectory()
         let whole = try await crash(name)
