@@ -121,7 +121,8 @@ private final class FuzzTarget {
             (try? FileManager.default.destinationOfSymbolicLink(atPath: "\(folder)/\($0)")) ?? ""
         }
         let ofWorkers = targets.count { $0.hasPrefix("socket:") || $0.hasPrefix("/memfd:") }
-        return (ofWorkers, targets.count - ofWorkers)
+        // Pipes are what other tests of this process had open when the collector was spawned.
+        return (ofWorkers, targets.count { $0.hasPrefix("/") && !$0.hasPrefix("/memfd:") })
     }
 
     func send(_ bytes: [UInt8], descriptors: [Int32]) throws {

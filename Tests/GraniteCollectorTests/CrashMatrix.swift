@@ -27,6 +27,8 @@ struct MatrixEntry: Decodable, Sendable, CustomTestStringConvertible {
     /// A file of Tests/CrashLibraries that is built with `needs` and `flags`, and whose path is the case's argument.
     var library: String?
     var flags: [String]?
+    /// True if the process was in no state to tell all, and the report says so.
+    var incomplete: Bool?
     /// Functions of one turn of a runaway recursion; 1 if it is left out, 0 for any number.
     var cycle: Int?
     var testDescription: String { name }
@@ -47,7 +49,7 @@ struct MatrixEntry: Decodable, Sendable, CustomTestStringConvertible {
 
     enum CodingKeys: String, CodingKey {
         case name = "case"
-        case status, kind, category, confidence, frames, reports, reason, evidence, needs, library, flags, cycle
+        case status, kind, category, confidence, frames, reports, reason, evidence, needs, library, flags, incomplete, cycle
     }
 
     /// The matrix. Empty if it cannot be read: a test sees to that.

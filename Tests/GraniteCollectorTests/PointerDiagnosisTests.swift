@@ -155,6 +155,9 @@ import Testing
             }
             covered.insert(Diagnostician.diagnose(facts).diagnosis.category)
         }
+        var killed = CrashFacts(kind: .exit, pid: 1)
+        killed.killedBecause = "it did not stop in 30 s"
+        covered.insert(Diagnostician.diagnose(killed).diagnosis.category)
         #expect(Set(Diagnosis.Category.allCases.map(\.rawValue)).subtracting(covered).subtracting(["hang"]) == [])
     }
 }
