@@ -99,7 +99,9 @@ import Testing
             directory, "bare.so",
             options + ["-DROOM=200", "-fno-asynchronous-unwind-tables", "-fno-unwind-tables"])
         let thread = try await Self.crashedThread(of: "through-library", ["--argument", library])
-        let frames = ["granite_probe_null_read", "inner", "middle", "outer", "granite_probe_through"]
+        var frames = ["granite_probe_null_read", "inner", "middle", "outer", "granite_probe_through"]
+        // An optimized caller keeps no frame pointer for the search to check it by: it may be passed over, and `?` says that one searched.
+        if !Self.isDebugBuild, thread.frames?.contains(where: { $0.symbol == frames[4] }) == false { frames.removeLast() }
         Self.expect(frames + Self.levels, in: thread)
         let trusts = frames.map { name in thread.frames?.first { $0.symbol == name }?.trust }
         #expect(trusts[0] == .context)
@@ -143,7 +145,8 @@ import Testing
         let names = async.dropFirst().compactMap { $0.symbol?.components(separatedBy: "AsyncCases.").last }
         #expect(Array(names.prefix(functions.count)) == functions)
         #expect(async.dropFirst(2).allSatisfy { $0.kind == .swiftAsync })
-        #expect(async.dropFirst(2).prefix(functions.count - 1).allSatisfy { $0.line != nil })
+        // The optimizer leaves the place where a small function goes on without a line.
+        #expect(!Self.isDebugBuild || async.dropFirst(2).prefix(functions.count - 1).allSatisfy { $0.line != nil })
     }
 
     /// Swift's own backtracer is the oracle: it knows the runtime that it came with.
@@ -171,6 +174,12 @@ import Testing
     }
 
     // MARK: Looking
+
+    #if DEBUG
+    private static let isDebugBuild = true
+    #else
+    private static let isDebugBuild = false
+    #endif
 
     private static func crashedThread(of name: String, _ arguments: [String] = []) async throws -> ThreadReport {
         let report = try await FakeSupervisor.report(of: name, arguments: arguments).report
