@@ -1,3 +1,6 @@
+// Which of Python's thread states run on which native thread, and who waits for the GIL, from made-up threads. Separate from the merging
+// of frames, which takes the answer for granted.
+
 import GraniteReport
 import Testing
 

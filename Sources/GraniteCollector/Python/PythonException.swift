@@ -9,7 +9,9 @@ package struct PythonException: Equatable, Sendable {
     package var message: String?
     /// The innermost entry of its traceback.
     package var file: String?
+    /// From 1.
     package var line: Int?
+    /// The function that the entry stands in, without its class up to 3.10.
     package var function: String?
     /// True if an `except` or `finally` block is running for it; false if it is still on its way up the stack.
     package var isHandled: Bool
