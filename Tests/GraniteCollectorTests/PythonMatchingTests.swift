@@ -44,6 +44,18 @@ struct PythonMatchingTests {
         #expect(matching.states == [1: [deep]])
     }
 
+    /// At level short they were looked for among the reported threads: the crashed one alone.
+    @Test func waitersForTheGILAreFoundAmongAllThatWereCaptured() {
+        let crashed = thread(1, fsBase: 0x100, sp: 0x7f00_0080_0000)
+        var waiting = thread(2, fsBase: 0x200, sp: 0x7f00_0100_0000)
+        waiting.registers[Registers.firstArgument] = 0x5008
+        var snapshot = PythonSnapshot()
+        snapshot.threads = [state(1, names: 0x200, on: nil, "main")]
+        snapshot.gilRanges = [MemoryRange(address: 0x5000, length: 64)]
+        let matching = PythonMatching(python: snapshot.threads, threads: [crashed, waiting], map: Self.map)
+        #expect(PythonThreadReport.info(snapshot, matching: matching, threads: [crashed, waiting]).gilWaiters == [2])
+    }
+
     @Test func whatBelongsToNoThreadIsKept() {
         let lost = state(1, names: 0x777, on: nil, "lost")
         let byNumber = state(2, names: 0x777, on: 0x6000, "by tid", native: 1)
