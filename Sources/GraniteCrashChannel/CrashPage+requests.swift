@@ -79,18 +79,30 @@ extension CrashPage {
         }
     }
 
-    /// The last answered requests, oldest first. One that was being written is left out.
+    /// The last answered requests, oldest first. One that was being written, then or while it was read, is left out.
     package func endedRequests() throws(CrashPageError) -> [EndedRequest] {
         let doing = "reading the answered requests in the crash page"
         let written = try read(
             UInt32.self, at: Int(GRANITE_OFFSET_ENDED_COUNT.rawValue), count: 1, while: doing)[0]
-        let ring = try read(
-            granite_ended_request.self, at: Int(GRANITE_OFFSET_ENDED.rawValue), count: Int(GRANITE_MAX_ENDED),
-            while: doing)
+        func readRing() throws(CrashPageError) -> [granite_ended_request] {
+            try read(
+                granite_ended_request.self, at: Int(GRANITE_OFFSET_ENDED.rawValue), count: Int(GRANITE_MAX_ENDED),
+                while: doing)
+        }
+        let (ring, again) = (try readRing(), try readRing())
         let kept = min(written, UInt32(GRANITE_MAX_ENDED))
         return (0..<kept).compactMap { age in
-            let entry = ring[Int((written &- kept &+ age) % UInt32(GRANITE_MAX_ENDED))]
-            return entry.sequence % 2 == 0 && entry.sequence != 0 ? EndedRequest(entry) : nil
+            let number = written &- kept &+ age
+            let index = Int(number % UInt32(GRANITE_MAX_ENDED))
+            // Each entry bears its number: what a slow writer left there is of another turn of the ring.
+            guard ring[index].sequence == number &* 2 &+ 2,
+                withUnsafeBytes(
+                    of: ring[index],
+                    { first in
+                        withUnsafeBytes(of: again[index]) { first.elementsEqual($0) }
+                    })
+            else { return nil }
+            return EndedRequest(ring[index])
         }
     }
 

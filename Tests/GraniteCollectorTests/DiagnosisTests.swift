@@ -135,28 +135,104 @@ import Testing
     }
 
     @Test(arguments: [
-        (["Fatal Python error: _PyMem_DebugFree: bad ID"], "abort", "Fatal Python error: _PyMem_DebugFree: bad ID"),
-        (["free(): invalid pointer"], "heap_corruption", "free(): invalid pointer"),
+        (
+            ["Fatal Python error: _PyMem_DebugFree: bad ID"], "abort", "Fatal Python error: _PyMem_DebugFree: bad ID",
+            nil as String?
+        ),
+        (["free(): invalid pointer"], "heap_corruption", "free(): invalid pointer", "malloc_printerr"),
         (
             ["thread 'main' panicked at src/lib.rs:10:5:", "boom"], "abort",
-            "fail_hard panicked (lib.rs:10:5): boom."
+            "fail_hard panicked (lib.rs:10:5): boom.", "__rustc::rust_begin_unwind"
         ),
         (
             ["thread '<unnamed>' panicked at 'boom', src/lib.rs:10:5"], "abort",
-            "fail_hard panicked (lib.rs:10:5): boom."
+            "fail_hard panicked (lib.rs:10:5): boom.", "std::panicking::begin_panic_handler"
         ),
-        (["terminate called after throwing an instance of 'std::bad_alloc'"], "abort", "std::bad_alloc"),
-        (["unrelated"], "abort", "fail_hard called abort"),
-    ]) func abortTakesItsMessageFromTheLog(_ log: [String], _ category: String, _ text: String) {
+        (
+            ["terminate called after throwing an instance of 'std::bad_alloc'"], "abort", "std::bad_alloc",
+            "std::terminate()"
+        ),
+        (["unrelated"], "abort", "fail_hard called abort", nil),
+    ]) func abortTakesItsMessageFromTheLog(_ log: [String], _ category: String, _ text: String, _ machinery: String?) {
         var facts = Self.facts(code: -6, address: 0, trap: 0, error: 0, number: 6)
         facts.frames = [
             Self.frame("__pthread_kill_implementation"), Self.frame("raise"), Self.frame("abort"),
-            Self.frame("fail_hard"),
         ]
+        facts.frames += (machinery.map { [Self.frame($0)] } ?? []) + [Self.frame("fail_hard")]
         facts.logTail = log
         let verdict = Diagnostician.diagnose(facts)
         #expect(verdict.diagnosis.category == category)
+        #expect(verdict.diagnosis.confidence == "certain")
         #expect(verdict.reason.contains(text), "\(verdict.reason)")
+    }
+
+    /// A line of the log alone made "certain" of what a C library's abort() had nothing to do with.
+    @Test(arguments: [
+        "ValueError: invalid pointer", "free(): invalid pointer", "thread 'worker' panicked at 'boom', src/lib.rs:10:5",
+        "terminate called after throwing an instance of 'std::bad_alloc'",
+    ]) func textInTheLogIsNotBelievedWithoutItsRuntimeOnTheStack(_ line: String) {
+        var facts = Self.facts(code: -6, address: 0, trap: 0, error: 0, number: 6)
+        facts.frames = [
+            Self.frame("raise"), Self.frame("abort"), Self.frame("c_library"),
+            Self.frame("std::panicking::try::do_call"),
+            Self.frame("__cxa_finalize"),
+        ]
+        facts.logTail = [line]
+        let verdict = Diagnostician.diagnose(facts)
+        #expect(verdict.reason == "c_library called abort.")
+        #expect(verdict.diagnosis.category == "abort")
+    }
+
+    @Test func textInTheLogIsOnlyAHintWhereFramesHaveNoNames() {
+        var facts = Self.facts(code: -6, address: 0, trap: 0, error: 0, number: 6)
+        var stripped = Frame(kind: .native)
+        stripped.module = "/opt/app/wheel.so"
+        facts.frames = [Self.frame("raise"), Self.frame("abort"), stripped]
+        facts.logTail = ["thread 'worker' panicked at 'boom', src/lib.rs:10:5"]
+        let verdict = Diagnostician.diagnose(facts)
+        #expect(verdict.diagnosis.confidence == "likely")
+        #expect(
+            verdict.reason
+                == "The program called abort; the last message on stderr is: thread 'worker' panicked at 'boom', src/lib.rs:10:5."
+        )
+    }
+
+    @Test(
+        arguments: [
+            ([0x0f, 0x0b], "swift_trap", "likely"),
+            ([0x62, 0xf1, 0x7c, 0x48, 0x58, 0xc1], "illegal_instruction", "certain"),
+        ] as [([UInt8], String, String)])
+    func oldFatalErrorInTheLogExplainsOnlyATrap(_ code: [UInt8], _ category: String, _ confidence: String) {
+        var facts = Self.facts(code: 2, address: 0x401800, trap: 6, error: 0, number: 4)
+        facts.code = code
+        facts.frames = [Self.frame("sum")]
+        facts.logTail = ["Fatal error: no rows"]
+        let verdict = Diagnostician.diagnose(facts)
+        #expect(verdict.diagnosis.category == category)
+        #expect(verdict.diagnosis.confidence == confidence)
+    }
+
+    @Test(arguments: [
+        ("/dev/shm/pool", "likely", "has no memory behind it: its file system is full, or the file was truncated."),
+        ("/srv/data.bin", "certain", "that the file no longer has: it was truncated while mapped."),
+    ]) func busErrorInMemoryFilesMayBeAFullFileSystem(_ path: String, _ confidence: String, _ reason: String) {
+        var facts = Self.facts(code: 2, address: 0x3000_0010, number: 7)
+        facts.map = MemoryMap(text: Array("30000000-30001000 rw-s 00000000 00:18 7 \(path)\n".utf8))
+        let verdict = Diagnostician.diagnose(facts)
+        #expect(verdict.diagnosis.confidence == confidence)
+        #expect(verdict.reason.hasSuffix(reason), "\(verdict.reason)")
+    }
+
+    /// div %ecx and idiv %ecx.
+    @Test(arguments: [
+        (UInt8(0xf1), UInt64(0xffff_ffff), "divided by 4294967295, and the quotient does not fit."),
+        (0xf9, 0xffff_ffff, "divided by -1, and the quotient does not fit (the smallest number has no opposite)."),
+        (0xf9, 2, "divided by 2, and the quotient does not fit."),
+    ]) func divisorIsToldAsTheInstructionTakesIt(_ modRM: UInt8, _ divisor: UInt64, _ text: String) {
+        var facts = Self.facts(code: 1, address: 0x401800, trap: 0, error: 0, number: 8)
+        facts.code = [0xf7, modRM]
+        facts.registers[2] = divisor
+        #expect(Diagnostician.diagnose(facts).reason == "strlen \(text)")
     }
 
     @Test func unsendableObjectOfAWheelIsThreadAffinity() {
@@ -179,7 +255,10 @@ import Testing
         var facts = CrashFacts(kind: .unraisable, pid: 1)
         facts.isCollectingGarbage = collecting
         facts.frames = hasFrame ? [Self.frame("gc_collect_main")] : []
-        #expect(Diagnostician.diagnose(facts).reason.contains("during garbage collection") == isTold)
+        let verdict = Diagnostician.diagnose(facts)
+        #expect(verdict.reason.contains("during garbage collection") == isTold)
+        let isThreads = verdict.diagnosis.evidence.contains { $0.contains("running on that thread") }
+        #expect(isThreads == (isTold && hasFrame))
     }
 
     @Test func signalWithoutCaptureAtLevelOffSaysWhy() {

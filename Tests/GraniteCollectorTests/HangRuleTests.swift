@@ -1,3 +1,6 @@
+// What is concluded of a worker that was captured because it hung: threads of every kind of waiting, made up. Separate from the rules
+// for crashes, because a hang has no signal that explains it.
+
 import GraniteCrashChannel
 import GraniteReport
 import Testing

@@ -173,6 +173,8 @@ import Testing
             #expect(memory.read(at: 0x1000, length: 8) == nil)
             #expect(memory.failure != nil)
             memory.finish()
+            // A second farewell would end the service of this worker's next capture.
+            memory.finish()
             var operations: [UInt32] = []
             var request = granite_memory_request()
             while recv(ends[1], &request, MemoryLayout<granite_memory_request>.size, Int32(MSG_DONTWAIT)) > 0 {

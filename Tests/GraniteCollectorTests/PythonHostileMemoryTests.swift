@@ -1,3 +1,6 @@
+// CPython structures in made-up memory: rings, absurd counts, pages that are missing. Separate from the tests with real processes,
+// because no CPython would ever look so.
+
 import Foundation
 import Testing
 

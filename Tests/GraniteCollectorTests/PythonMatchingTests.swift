@@ -1,3 +1,6 @@
+// Which of Python's thread states run on which native thread, and who waits for the GIL, from made-up threads. Separate from the merging
+// of frames, which takes the answer for granted.
+
 import GraniteReport
 import Testing
 
@@ -39,6 +42,18 @@ struct PythonMatchingTests {
         let matching = PythonMatching(
             python: [deep], threads: [thread(1, fsBase: 0x100, sp: 0x7f00_0080_1ff0)], map: Self.map)
         #expect(matching.states == [1: [deep]])
+    }
+
+    /// At level short they were looked for among the reported threads: the crashed one alone.
+    @Test func waitersForTheGILAreFoundAmongAllThatWereCaptured() {
+        let crashed = thread(1, fsBase: 0x100, sp: 0x7f00_0080_0000)
+        var waiting = thread(2, fsBase: 0x200, sp: 0x7f00_0100_0000)
+        waiting.registers[Registers.firstArgument] = 0x5008
+        var snapshot = PythonSnapshot()
+        snapshot.threads = [state(1, names: 0x200, on: nil, "main")]
+        snapshot.gilRanges = [MemoryRange(address: 0x5000, length: 64)]
+        let matching = PythonMatching(python: snapshot.threads, threads: [crashed, waiting], map: Self.map)
+        #expect(PythonThreadReport.info(snapshot, matching: matching, threads: [crashed, waiting]).gilWaiters == [2])
     }
 
     @Test func whatBelongsToNoThreadIsKept() {

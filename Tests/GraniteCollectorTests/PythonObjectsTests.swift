@@ -1,3 +1,6 @@
+// Thread names, exceptions and local variables of stopped CPythons. Separate from the tests of frames, because objects have a table of
+// offsets of their own.
+
 import Foundation
 import GraniteCollector
 import Testing

@@ -79,6 +79,63 @@ struct UnwindingTests {
     }
 }
 
+#if arch(x86_64)
+/// Walks in made-up memory.
+struct HostileWalkTests {
+    private static func thread(_ stackPointer: UInt64, pc: UInt64, isCrashed: Bool) -> RawThread {
+        var registers = [UInt64](repeating: 0, count: Registers.count)
+        registers[Registers.stackPointer] = stackPointer
+        registers[Registers.programCounter] = pc
+        return RawThread(
+            tid: 1, name: "", isCrashed: isCrashed, hasRegisters: true, fsBase: 0, registers: registers)
+    }
+
+    /// A signal frame that held itself was walked 1,048,576 times.
+    @Test(arguments: [true, false]) func signalFrameThatInterruptsItselfEndsTheWalk(_ isCrashed: Bool) {
+        let map = MemoryMap(text: Array("10000-11000 r-xp 00000000 00:00 0\n20000-30000 rw-p 00000000 00:00 0\n".utf8))
+        // ucontext_t of signal(7): the saved rsp and rip, wherever it looks for them, are where it already is.
+        var bytes = [UInt8](repeating: 0, count: 0x10000)
+        func put(_ word: UInt64, _ offset: Int) {
+            for index in 0..<8 { bytes[offset + index] = UInt8(truncatingIfNeeded: word >> UInt64(8 * index)) }
+        }
+        // gregs begin at 40; rsp is the 16th, rip the 17th (sys/ucontext.h).
+        put(0x20000, 40 + 15 * 8)
+        put(0x10000, 40 + 16 * 8)
+        let memory = WalkedMemory(
+            snapshot: nil,
+            live: Pieces(pieces: [0x10000: SignalTrampoline.code, 0x20000: bytes]), map: map)
+        let unwinder = Unwinder(modules: [], images: [], map: map, vdso: nil, memory: memory)
+        let walked = unwinder.unwind(Self.thread(0x20000, pc: 0x10000, isCrashed: isCrashed))
+        #expect(walked.end == .lost)
+        #expect(walked.frames.count == Unwinder.maxStackChanges + 1)
+    }
+
+    /// `count - 8` wrapped for a mapping that begins in a page's last bytes, and a word was loaded from three.
+    @Test func wordOfAMappingThatBeginsAtAPagesLastBytesIsReadAcrossThem() {
+        let map = MemoryMap(text: Array("20ffd-30000 rw-p 00000000 00:00 0\n".utf8))
+        let memory = WalkedMemory(
+            snapshot: nil, live: Pieces(pieces: [0x20ffd: Array(1...8)]), map: map)
+        #expect(memory.word(0x20ffd) == 0x0807_0605_0403_0201)
+    }
+}
+
+/// Memory of which only these bytes can be read.
+private struct Pieces: RemoteMemory {
+    let pieces: [UInt64: [UInt8]]
+    func read(_ ranges: [MemoryRange]) -> [[UInt8]?] {
+        ranges.map { range in
+            for (start, bytes) in pieces where range.address >= start {
+                let offset = Int(clamping: range.address - start)
+                if range.length > 0, offset <= bytes.count, bytes.count - offset >= range.length {
+                    return Array(bytes[offset..<offset + range.length])
+                }
+            }
+            return nil
+        }
+    }
+}
+#endif
+
 private struct Words: RemoteMemory {
     let words: [UInt64: UInt64]
     init(_ words: [UInt64: UInt64]) { self.words = words }

@@ -101,6 +101,10 @@ struct CrashPageTests {
             (capacity + 1) * 2 + 1,
             at: Int(GRANITE_OFFSET_ENDED.rawValue) + MemoryLayout<granite_ended_request>.stride)
         #expect(try written.page.endedRequests().count == Int(capacity) - 1)
+        // Whole, but of the turn before.
+        written.write(
+            UInt32(4), at: Int(GRANITE_OFFSET_ENDED.rawValue) + MemoryLayout<granite_ended_request>.stride)
+        #expect(try written.page.endedRequests().count == Int(capacity) - 1)
     }
 
     @Test func aNewPageCannotBeCut() throws {

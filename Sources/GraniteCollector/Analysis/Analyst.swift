@@ -49,7 +49,7 @@ struct Analyst {
         analysis.threads += PythonThreadReport.unmatched(matching.unmatched, isFull: isFull)
         analysis.errors += PythonThreadReport.problems(matching, threads: evidence.page.threads, evidence.python)
         analysis.python = evidence.python.map {
-            PythonThreadReport.info($0, matching: matching, threads: analysis.threads)
+            PythonThreadReport.info($0, matching: matching, threads: evidence.page.threads)
         }
         clock.lap("collector symbolize")
 
@@ -95,7 +95,9 @@ struct Analyst {
         report.name = thread.raw.name.isEmpty ? nil : thread.raw.name
         report.crashed = isCrashed ? true : nil
         // A runaway recursion is folded before its frames get names. With Python frames to merge in, every native one is needed.
-        let deep = DeepStack(thread, foldsFrom: matching.states[thread.raw.tid] == nil ? DeepStack.minFrames : DeepStack.maxMergedFrames)
+        let deep = DeepStack(
+            thread,
+            foldsFrom: matching.states[thread.raw.tid] == nil ? DeepStack.minFrames : DeepStack.maxMergedFrames)
         var (native, cycle) = deep.named(&namer)
         if isCrashed {
             let count = native.count
@@ -120,7 +122,7 @@ struct Analyst {
             report.note = note(report.note, "The thread did not stop in time: it has no registers and no frames.")
         }
         for text in thread.notes { report.note = note(report.note, text) }
-        report.note = note(report.note, Self.sentence(thread.end))
+        report.note = note(report.note, Self.sentence(thread.end, thread.frames.count))
         if isCrashed { finishCrashed(&report, thread, &sources) }
         return report
     }
@@ -146,11 +148,11 @@ struct Analyst {
         return best
     }
 
-    private static func sentence(_ end: WalkEnd) -> String? {
+    private static func sentence(_ end: WalkEnd, _ count: Int) -> String? {
         switch end {
         case .outermost, .notParked: nil
         case .missingMemory: "The outer frames lie in memory that was not copied."
-        case .limit: "More than \(Unwinder.maxFrames) frames were not looked at."
+        case .limit: "More than \(count) frames were not looked at."
         case .lost: "Nothing on the stack leads to the caller of the outermost frame shown."
         }
     }

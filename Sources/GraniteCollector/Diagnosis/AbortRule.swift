@@ -8,7 +8,11 @@ enum AbortRule {
     static func verdict(_ facts: CrashFacts) -> Verdict? {
         guard facts.kind == .signal, facts.signalNumber == Int(SIGABRT) else { return nil }
         let kept = facts.abortMessage.map { Wording.trimmed($0) }
-        let text = kept.map(fromGlibc) ?? RuntimeText.last(in: facts.logTail)
+        // A line of the log may be of any age, and of a panic that was caught: the stack must have what wrote it.
+        let text =
+            kept.map(fromGlibc)
+            ?? RuntimeText.last(in: facts.logTail) { RuntimeTextProof($0.source, facts.frames) != .refuted }
+        let isProven = kept != nil || text.map { RuntimeTextProof($0.source, facts.frames) == .proven } ?? true
         let caller = caller(facts.frames)
         var evidence = [caller.map { account(of: $0, text, facts) } ?? "the signal is SIGABRT"]
         if let kept {
@@ -16,9 +20,10 @@ enum AbortRule {
         } else if let text {
             evidence.append("the last message on stderr: \(text.line)")
         }
-        let reason = text.map { sentence($0, caller, facts) } ?? plain(caller, facts)
+        let reason =
+            if let text, isProven { sentence(text, caller, facts) } else { plain(caller, facts, hint: text) }
         let isHeap = text.map { $0.source == .glibc && isHeapCorruption($0.message) } ?? false
-        return Verdict(isHeap ? .heapCorruption : .abort, .certain, evidence, reason)
+        return Verdict(isHeap ? .heapCorruption : .abort, isProven ? .certain : .likely, evidence, reason)
     }
 
     private static func account(of caller: String, _ text: RuntimeText?, _ facts: CrashFacts) -> String {
@@ -32,10 +37,11 @@ enum AbortRule {
         RuntimeText.assertion(message) ?? RuntimeText(source: .glibc, message: message, line: message)
     }
 
-    private static func plain(_ caller: String?, _ facts: CrashFacts) -> String {
+    private static func plain(_ caller: String?, _ facts: CrashFacts, hint: RuntimeText?) -> String {
         let who = caller ?? "The program"
         return Wording.sentence(
-            "\(who) called \(road(facts.frames))" + (Wording.pythonClause(facts.frames).map { ", \($0)" } ?? ""))
+            "\(who) called \(road(facts.frames))" + (Wording.pythonClause(facts.frames).map { ", \($0)" } ?? "")
+                + (hint.map { "; the last message on stderr is: \($0.line)" } ?? ""))
     }
 
     private static func sentence(_ text: RuntimeText, _ caller: String?, _ facts: CrashFacts) -> String {
@@ -128,12 +134,13 @@ enum AbortRule {
 
     private static let heapTexts = [
         "double free", "free(): ", "malloc(): ", "realloc(): ", "calloc(): ", "corrupted size", "munmap_chunk(): ",
-        "malloc_consolidate(): ", "corrupted double-linked list", "invalid pointer", "corrupted unsorted chunks",
+        "malloc_consolidate(): ", "corrupted double-linked list", "corrupted unsorted chunks", "mremap_chunk(): ",
         "tcache",
         "sysmalloc",
     ]
 
-    static func isHeapCorruption(_ message: String) -> Bool { heapTexts.contains { message.contains($0) } }
+    /// What malloc.c gives to malloc_printerr, from its first letter: other programs write of invalid pointers, too.
+    static func isHeapCorruption(_ message: String) -> Bool { heapTexts.contains(where: message.hasPrefix) }
 
     private static let allocator: Set<String> = [
         "int_free", "int_malloc", "int_realloc", "free", "malloc", "realloc", "calloc", "cfree", "munmap_chunk",

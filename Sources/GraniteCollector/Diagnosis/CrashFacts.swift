@@ -105,7 +105,8 @@ package enum Diagnostician {
     }
 
     static let rules: [@Sendable (CrashFacts) -> Verdict?] = [
-        DropSiteRule.verdict, HangRule.verdict, SupervisorKillRule.verdict, OutOfMemoryRule.verdict, StartupRule.verdict,
+        DropSiteRule.verdict, HangRule.verdict, SupervisorKillRule.verdict, OutOfMemoryRule.verdict,
+        StartupRule.verdict,
         ExitRule.verdict, SentSignalRule.verdict,
         TrapRule.verdict, AbortRule.verdict, StackOverflowRule.verdict, JumpRule.verdict, MemoryFaultRule.verdict,
         OtherSignalRule.verdict,

@@ -24,10 +24,15 @@ enum DropSiteRule {
             let unsendable = message?.contains("is unsendable, but is being dropped on another thread") == true
             var evidence = ["sys.unraisablehook was called on \(here)"]
             if let subject { evidence.append("the object is \(subject)") }
-            if isCollectingGarbage(facts) {
+            let collection = collection(facts)
+            switch collection {
+            case .onThread:
                 evidence.append("the garbage collector was running on that thread: the line it interrupted is innocent")
+            case .inProcess:
+                evidence.append("a garbage collection was under way in the process: the line shown may be innocent")
+            case .none: break
             }
-            let place = "on \(here)" + (isCollectingGarbage(facts) ? ", during garbage collection" : "")
+            let place = "on \(here)" + (collection == .none ? "" : ", during garbage collection")
             return Verdict(
                 unsendable ? .threadAffinity : .unraisableException, .certain, evidence,
                 Wording.sentence(
@@ -44,10 +49,15 @@ enum DropSiteRule {
         }
     }
 
-    /// CPython says so itself; where that could not be read, its collector of cycles may be among the native frames.
-    private static func isCollectingGarbage(_ facts: CrashFacts) -> Bool {
-        facts.isCollectingGarbage
-            ?? facts.frames.contains { $0.kind == .native && $0.symbol?.hasPrefix("gc_collect") == true }
+    private enum Collection { case onThread, inProcess, none }
+
+    /// CPython's flag is one for all threads of an interpreter; which of them collects, its native frames say.
+    private static func collection(_ facts: CrashFacts) -> Collection {
+        if facts.isCollectingGarbage == false { return .none }
+        if facts.frames.contains(where: { $0.kind == .native && $0.symbol?.hasPrefix("gc_collect") == true }) {
+            return .onThread
+        }
+        return facts.isCollectingGarbage == true ? .inProcess : .none
     }
 
     private static func thread(_ name: String, _ tid: Int) -> String {

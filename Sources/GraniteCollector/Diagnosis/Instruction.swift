@@ -20,6 +20,8 @@ struct Instruction: Equatable, Sendable {
     var targetRegister: Int?
     /// A division, by the operand in memory or this register.
     var divides = false
+    /// idiv; div takes its operands for unsigned numbers.
+    var dividesSigned = false
     var divisorRegister: Int?
     /// Bytes of a division's operands.
     var operandBytes = 8

@@ -42,6 +42,7 @@ extension X86Opcodes {
         case 0xf6, 0xf7:
             instruction.writes = [2, 3].contains(decoder.reg & 7)
             instruction.divides = decoder.reg & 7 >= 6
+            instruction.dividesSigned = decoder.reg & 7 == 7
             instruction.operandBytes = decoder.opcode == 0xf6 ? 1 : decoder.isWide ? 8 : decoder.operandSize16 ? 2 : 4
             if instruction.divides, !decoder.isMemory { instruction.divisorRegister = X86Decoder.dwarf[decoder.rm] }
         case 0xfe: instruction.writes = true

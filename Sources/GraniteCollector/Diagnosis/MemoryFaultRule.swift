@@ -154,6 +154,17 @@ enum MemoryFaultRule {
                     "\(function) \(verb(facts)) address \(Wording.hex(address)), which has no memory behind it", facts))
         }
         let offset = mapping.offset &+ (address &- mapping.start)
+        if isMemoryFile(mapping.path) {
+            return Verdict(
+                .truncatedMapping, .likely,
+                [
+                    "si_code is \(facts.signal?.codeName ?? "not known")",
+                    "\(Wording.hex(address)) is mapped from \(mapping.path) at offset \(offset), where the file has no page",
+                ] + (FaultingOperand.find(facts).map { [$0.evidence] } ?? []),
+                sentence(
+                    "\(function) \(verb(facts)) a page of \(mapping.path) that has no memory behind it: its file system is full, or the file was truncated",
+                    facts))
+        }
         return Verdict(
             .truncatedMapping, facts.signal?.code == 2 ? .certain : .likely,
             [
@@ -163,6 +174,12 @@ enum MemoryFaultRule {
             sentence(
                 "\(function) \(verb(facts)) a page of \(mapping.path) that the file no longer has: it was truncated while mapped",
                 facts))
+    }
+
+    /// Files of tmpfs(5) and hugetlbfs get their pages when they are touched, and SIGBUS comes as well when there are none left: a
+    /// container's /dev/shm has 64 MiB.
+    private static func isMemoryFile(_ path: String) -> Bool {
+        ["/dev/shm/", "/memfd:", "/SYSV", "/dev/hugepages", "/anon_hugepage"].contains(where: path.hasPrefix)
     }
 
     private static func access(_ facts: CrashFacts) -> [String] {

@@ -25,14 +25,19 @@ enum OtherSignalRule {
         if let instruction = facts.instruction, instruction.divides, let divisor = divisor(facts, instruction) {
             let from =
                 instruction.divisorRegister.map { Registers.names[$0] } ?? instruction.operand?.text ?? "its operand"
-            evidence.append("\(instruction.text ?? "the division") with \(from) = \(divisor)")
-            // Of all other divisors only -1, and a dividend that is twice as wide, make a quotient that does not fit.
+            let number = instruction.dividesSigned ? String(divisor) : Self.unsigned(divisor, instruction.operandBytes)
+            evidence.append("\(instruction.text ?? "the division") with \(from) = \(number)")
+            // The dividend is twice as wide: where a compiler made that of one word, only the smallest number by -1 does not fit.
+            let why = instruction.dividesSigned && divisor == -1 ? " (the smallest number has no opposite)" : ""
             what =
                 divisor == 0
-                ? "divided an integer by zero"
-                : "divided by \(divisor), and the quotient does not fit (the smallest number has no opposite)"
+                ? "divided an integer by zero" : "divided by \(number), and the quotient does not fit\(why)"
         }
         return Verdict(.arithmetic, .certain, evidence, MemoryFaultRule.sentence("\(function) \(what)", facts))
+    }
+
+    private static func unsigned(_ number: Int64, _ bytes: Int) -> String {
+        String(UInt64(bitPattern: number) & UInt64.max >> UInt64(64 - bytes * 8))
     }
 
     /// Signed, cut to the division's width.

@@ -18,11 +18,13 @@ struct RuntimeText: Equatable, Sendable {
     static let maxCharacters = 600
     static let maxLines = 200
 
-    /// The last such text of a log.
-    static func last(in lines: [String]) -> RuntimeText? {
+    /// The last such text of a log that `isBelieved`.
+    static func last(in lines: [String], where isBelieved: (RuntimeText) -> Bool = { _ in true }) -> RuntimeText? {
         let lines = lines.suffix(maxLines).map { String($0.prefix(maxCharacters)) }
         for index in lines.indices.reversed() {
-            if let text = rust(lines, index) ?? cxx(lines, index) ?? swift(lines[index]) ?? other(lines[index]) {
+            if let text = rust(lines, index) ?? cxx(lines, index) ?? swift(lines[index]) ?? other(lines[index]),
+                isBelieved(text)
+            {
                 return text
             }
         }

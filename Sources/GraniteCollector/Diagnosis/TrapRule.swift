@@ -27,6 +27,9 @@ enum TrapRule {
         }.first
         let check = symbols.prefix(8).lazy.compactMap(checks).first
         guard failure != nil || reporting != nil || check != nil || text != nil else { return nil }
+        // A line of the log may be of any age: by itself it is believed where Swift's compiler traps, and nowhere else.
+        let isTextAlone = failure == nil && reporting == nil && check == nil
+        if isTextAlone, facts.signalNumber != Int(SIGABRT), facts.instruction?.text != "ud2" { return nil }
         var evidence: [String] = []
         if let failure { evidence.append("the trap was inlined from the pseudo function \"\(failure)\"") }
         if let reporting {
@@ -38,7 +41,7 @@ enum TrapRule {
             text?.message ?? check?.meaning ?? failure.map { String($0.dropFirst(failurePrefix.count)) }
             ?? "a precondition failed"
         return Verdict(
-            .swiftTrap, .certain, evidence,
+            .swiftTrap, isTextAlone ? .likely : .certain, evidence,
             Wording.sentence("Swift stopped the program\(location(frames)): \(what)"))
     }
 

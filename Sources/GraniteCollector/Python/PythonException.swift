@@ -9,7 +9,9 @@ package struct PythonException: Equatable, Sendable {
     package var message: String?
     /// The innermost entry of its traceback.
     package var file: String?
+    /// From 1.
     package var line: Int?
+    /// The function that the entry stands in, without its class up to 3.10.
     package var function: String?
     /// True if an `except` or `finally` block is running for it; false if it is still on its way up the stack.
     package var isHandled: Bool
@@ -35,6 +37,7 @@ struct PythonExceptionReader {
         {
             return exception
         }
+        if objects.layout.minor < 12, let raised = notNormalized(state: state) { return raised }
         var item = objects.word(state, offsets.threadHandled)
         for _ in 0..<Self.maxHandlers {
             guard let current = item, current != 0, let value = objects.word(current, offsets.handledValue) else {
@@ -44,6 +47,19 @@ struct PythonExceptionReader {
             item = objects.word(current, offsets.handledPrevious)
         }
         return nil
+    }
+
+    /// Up to 3.11 an exception that C code raised is a type and what its instance would be made of, mostly a string, until somebody looks
+    /// (PyErr_SetString, errors.c). The type stands right before the value (cpython/pystate.h, curexc_type).
+    private func notNormalized(state: UInt64) -> PythonException? {
+        guard let address = objects.word(state, offsets.threadRaised - 8), address != 0,
+            let type = objects.type(at: address), type.isException
+        else { return nil }
+        let value = objects.word(state, offsets.threadRaised) ?? 0
+        if value != 0 { objects.fetch([value]) }
+        return PythonException(
+            type: objects.qualifiedName(of: type),
+            message: value == 0 ? nil : objects.text(value, limit: Self.maxMessage), isHandled: false)
     }
 
     private func exception(_ value: UInt64, isHandled: Bool) -> PythonException? {

@@ -5,6 +5,7 @@ import GraniteReport
 
 /// A local variable, as text.
 package struct PythonLocal: Equatable, Sendable {
+    /// As the source has it.
     package var name: String
     /// Like repr(), bounded; `[redacted]` if the name is that of a secret.
     package var value: String

@@ -1,6 +1,7 @@
 // Defines which of Python's thread states run on which native thread. Pure. It is a question of its own because a thread
 // may run several interpreters, one within the other, and because up to 3.12 a state may name another thread than its own.
 
+/// The states of each captured thread. Pure; any thread may make one.
 package struct PythonMatching: Equatable, Sendable {
     /// By tid; the innermost state first.
     package private(set) var states: [Int: [PythonThread]] = [:]

@@ -1,12 +1,17 @@
 // Defines the reader of a worker's Python stacks: from the address of _PyRuntime to threads with files, names and
 // lines.
 
+import CLinux
+
 /// Reads every thread's Python frames out of another process, without that process's help.
 ///
 /// Works on CPython 3.9 to 3.13, release builds for x86_64. Whatever the memory holds, it ends after a bounded number
 /// of reads and never shows a frame whose code object was not recognized: a stack is rather cut short, and the snapshot
 /// says so.
 package struct PythonStackReader: Sendable {
+    /// Time for what a report is whole without.
+    static let objectNanoseconds: UInt64 = 150_000_000
+
     private let runtime: UInt64
     private let versionHex: UInt32
     private let crashed: UInt64?
@@ -49,7 +54,13 @@ package struct PythonStackReader: Sendable {
                     holdsGIL: thread.holdsGIL, interpreter: thread.interpreter, stackAddress: stack.stackAddress,
                     frames: frames, truncated: stack.truncated || !isWhole))
         }
+        pages.deadline = granite_monotonic_ns() &+ Self.objectNanoseconds
         readObjects(into: &snapshot, list, walk, codes, layout, pages)
+        if pages.isLate {
+            snapshot.problems.append(
+                "Names of Python's threads, its exception and its local variables took too long to read; only a part was read."
+            )
+        }
         if cutStacks > 0 {
             snapshot.problems.append(
                 "Python threads with a frame that is no readable function: \(cutStacks); what is outside of it is missing."

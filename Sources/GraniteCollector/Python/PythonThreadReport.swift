@@ -17,16 +17,16 @@ enum PythonThreadReport {
             report.name = name
         }
         report.exception = states.lazy.compactMap(\.exception).first.map(exception)
-        // take_gil() sleeps on a futex within the GIL, whose address futex(2) takes in rdi: certain, whatever names the
-        // library has kept.
-        if report.holdsGIL == false, !thread.isCrashed, thread.hasRegisters,
+        if waitsForGIL(thread, states, gils: gils) { report.state = "waiting for the GIL" }
+    }
+
+    /// take_gil() sleeps on a futex within the GIL, whose address futex(2) takes in rdi: certain, whatever names the library has kept.
+    private static func waitsForGIL(_ thread: RawThread, _ states: [PythonThread], gils: [MemoryRange]) -> Bool {
+        guard !states.isEmpty, !states.contains(where: \.holdsGIL), !thread.isCrashed, thread.hasRegisters,
             thread.registers.count > Registers.firstArgument, thread.registers.count > Registers.programCounter
-        {
-            let address = thread.registers[Registers.firstArgument]
-            if gils.contains(where: { address >= $0.address && address &- $0.address < UInt64(max(0, $0.length)) }) {
-                report.state = "waiting for the GIL"
-            }
-        }
+        else { return false }
+        let address = thread.registers[Registers.firstArgument]
+        return gils.contains { address >= $0.address && address &- $0.address < UInt64(max(0, $0.length)) }
     }
 
     private static func exception(_ exception: PythonException) -> ExceptionInfo {
@@ -64,7 +64,8 @@ enum PythonThreadReport {
         return ["None of Python's threads is a thread of the process: its structures were not what their version says."]
     }
 
-    static func info(_ snapshot: PythonSnapshot, matching: PythonMatching, threads: [ThreadReport]) -> PythonInfo {
+    /// - Parameter threads: all that were captured, also those that are not reported.
+    static func info(_ snapshot: PythonSnapshot, matching: PythonMatching, threads: [RawThread]) -> PythonInfo {
         var info = PythonInfo()
         info.interpreters = snapshot.interpreters > 1 ? snapshot.interpreters : nil
         info.threads = snapshot.threads.count
@@ -72,7 +73,9 @@ enum PythonThreadReport {
         info.gilHolder = snapshot.gilHolder.flatMap { holder in
             matching.states.first { $0.value.contains { $0.state == holder } }?.key
         }
-        let waiters = threads.filter { $0.state == "waiting for the GIL" }.map(\.tid)
+        let waiters = threads.filter {
+            waitsForGIL($0, matching.states[$0.tid] ?? [], gils: snapshot.gilRanges)
+        }.map(\.tid)
         info.gilWaiters = waiters.isEmpty ? nil : waiters
         info.collecting = snapshot.collecting
         info.collectedGeneration = snapshot.collecting == true ? snapshot.collectedGeneration : nil

@@ -1,6 +1,8 @@
 // Defines a cache of the reported process's pages: structures lie close together, so a page answers many questions and
 // one batch many threads. Separate from RemoteMemory, which only carries bytes.
 
+import CLinux
+
 /// Pages read so far. Not Sendable: one reader, one thread.
 final class RemotePages {
     static let pageBytes = 4096
@@ -17,6 +19,10 @@ final class RemotePages {
     private(set) var roundTrips = 0
     /// True once ``maxPages`` were asked for; what is not here yet then counts as unreadable.
     private(set) var isExhausted = false
+    /// CLOCK_MONOTONIC, nanoseconds. What is not here by then counts as unreadable.
+    var deadline = UInt64.max
+    /// True once something was asked for after `deadline`.
+    private(set) var isLate = false
 
     init(_ memory: any RemoteMemory) { self.memory = memory }
 
@@ -35,6 +41,10 @@ final class RemotePages {
                     wanted.append(below)
                 }
             }
+        }
+        if !wanted.isEmpty, deadline != .max, granite_monotonic_ns() >= deadline {
+            isLate = true
+            return
         }
         if wanted.count > Self.maxPages - pages.count {
             isExhausted = true

@@ -10,6 +10,8 @@ struct EvidenceReader {
     /// Time for the worker's memory: below its own deadline of 1 s, so that it is let go and not given up.
     static let readNanoseconds: UInt64 = 700_000_000
     static let bytesNearRegister = 32
+    /// Time that walks of threads which did not crash may hold the worker.
+    static let heldWalkNanoseconds: UInt64 = 150_000_000
 
     /// The collector's end of the memory socket, -1 if the worker is gone.
     var socket: Int32
@@ -36,9 +38,7 @@ struct EvidenceReader {
 
         evidence.modules = evidence.page.map.modules()
         let memory: any RemoteMemory = live ?? evidence.page.snapshot.map(SnapshotMemory.init) ?? NoMemory()
-        evidence.python = readPython(memory, isLive: live != nil, into: &evidence)
-        clock.lap("collector python")
-
+        // The small and certain first: what Python's heap holds may take all the time there is.
         if let live, opensFiles {
             evidence.images = ModuleIdentity.images(of: evidence.modules, memory: live, vdso: evidence.page.vdso)
             clock.lap("collector build-ids")
@@ -50,6 +50,9 @@ struct EvidenceReader {
             evidence.images = ModuleIdentity.images(
                 of: evidence.modules, memory: nil, vdso: evidence.page.vdso, opensFiles: opensFiles)
         }
+        clock.lap("collector memory")
+        evidence.python = readPython(memory, isLive: live != nil, into: &evidence)
+        clock.lap("collector python")
         if isFull { evidence.nearRegisters = readNearRegisters(evidence.page, memory) }
         if let failure = live?.failure {
             evidence.errors.append("Not all of the worker's memory could be read: \(failure).")
@@ -59,15 +62,7 @@ struct EvidenceReader {
             evidence.errors.append("More of the worker's memory was asked for than is kept; only a part was read.")
             evidence.isIncomplete = true
         }
-        clock.lap("collector memory")
-        if opensFiles {
-            // While the worker is held: a deep stack, code without a file and the contexts of async callers are read from it.
-            evidence.unwound = Self.unwind(evidence, live: live, isFull: isFull)
-            if let live, let crashed = evidence.unwound.first {
-                evidence.asyncChains = AsyncChains.read(crashed.asyncContexts, map: evidence.page.map, memory: live)
-            }
-            clock.lap("collector unwind")
-        }
+        if opensFiles { unwind(into: &evidence, live: live, clock: &clock) }
         evidence.steps = clock.steps
         return evidence
     }
@@ -106,12 +101,38 @@ struct EvidenceReader {
         return found
     }
 
-    private static func unwind(_ evidence: Evidence, live: LiveMemory?, isFull: Bool) -> [UnwoundThread] {
+    /// The crashed thread while the worker is held: its deep stack, code without a file and the contexts of its async callers are read from
+    /// it. The others after it was let go, but for those that may need its memory, as far as there is time.
+    private func unwind(into evidence: inout Evidence, live: LiveMemory?, clock: inout StepClock) {
         let page = evidence.page
         let memory = WalkedMemory(snapshot: page.snapshot, live: live, map: page.map)
         let unwinder = Unwinder(
             modules: evidence.modules, images: evidence.images, map: page.map, vdso: page.vdso, memory: memory)
-        return (isFull ? page.threads : Array(page.threads.prefix(1))).map(unwinder.unwind)
+        guard let crashed = page.threads.first.map(unwinder.unwind) else { return }
+        evidence.unwound = [crashed]
+        if let live {
+            evidence.asyncChains = AsyncChains.read(crashed.asyncContexts, map: page.map, memory: live)
+        }
+        clock.lap("collector unwind")
+        guard isFull, page.threads.count > 1 else { return }
+
+        let others = page.threads.dropFirst()
+        var walked: [Int: UnwoundThread] = [:]
+        if let live {
+            let deadline = granite_monotonic_ns() &+ Self.heldWalkNanoseconds
+            let needing = StackRests(page).read(others, memory: live)
+            // Code without a file is read from the worker when the first frame is found in it.
+            let allNeed = evidence.modules.contains { $0.isDeleted && !$0.isVDSO }
+            for index in others.indices where allNeed || needing.contains(index) {
+                guard granite_monotonic_ns() < deadline else { break }
+                walked[index] = unwinder.unwind(page.threads[index])
+            }
+            live.finish()
+            memory.workerWasLetGo()
+            clock.lap("collector held walks")
+        }
+        evidence.unwound += others.indices.map { walked[$0] ?? unwinder.unwind(page.threads[$0]) }
+        clock.lap("collector other threads")
     }
 }
 

@@ -16,6 +16,7 @@ package final class LiveMemory: RemoteMemory {
     private let socket: Int32
     /// CLOCK_MONOTONIC, nanoseconds.
     private let deadline: UInt64
+    private var isFinished = false
     /// nil: the page is not mapped. A page that is not in here was not asked for yet.
     private var pages: [UInt64: [UInt8]?] = [:]
     /// True once ``maxPages`` are cached and another was asked for.
@@ -48,8 +49,10 @@ package final class LiveMemory: RemoteMemory {
         return ranges.map(cached)
     }
 
-    /// Lets the worker go. The handler does not answer it.
+    /// Lets the worker go. The handler does not answer it. Only the first call says so: a second one would end the next capture's service.
     package func finish() {
+        guard !isFinished else { return }
+        isFinished = true
         Self.release(socket)
         failure = failure ?? "the worker was let go"
     }

@@ -44,8 +44,9 @@ final class ModuleCode {
         if let descriptor {
             elf = elf_begin(descriptor, ELF_C_READ_MMAP_PRIVATE, nil)
             source = .file
-        } else if let bytes = module.isVDSO ? vdso : Self.readImage(module, bias: bias, memory) {
-            open(image: bytes)
+        } else if let image = module.isVDSO ? vdso.flatMap(Self.copy) : Self.readImage(module, bias: bias, memory) {
+            self.image = image
+            elf = image.baseAddress.flatMap { elf_memory($0.assumingMemoryBound(to: CChar.self), image.count) }
             source = module.isVDSO ? .file : .memory
         }
         guard let elf else {
@@ -65,7 +66,7 @@ final class ModuleCode {
         if let debugInformation { dwarf_end(debugInformation) }
         if let elf { elf_end(elf) }
         if descriptor >= 0 { close(descriptor) }
-        image?.deallocate()
+        if let image { munmap(image.baseAddress, image.count) }
     }
 
     /// Hand-written assembly and programs without exceptions may have nothing else. Opening it costs more, so it is not done before the
@@ -105,17 +106,26 @@ final class ModuleCode {
         return Array(UnsafeRawBufferPointer(start: raw + Int(offset), count: count))
     }
 
-    private func open(image bytes: [UInt8]) {
-        let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: max(bytes.count, 1), alignment: 16)
-        copy.copyBytes(from: bytes)
-        image = copy
-        elf = copy.baseAddress.flatMap { elf_memory($0.assumingMemoryBound(to: CChar.self), bytes.count) }
+    /// Zeroes that take memory only where they are written to: an object may be 1 GiB, and its call frame information stand at its end.
+    private static func reserve(_ count: Int) -> UnsafeMutableRawBufferPointer? {
+        let flags = Int32(MAP_PRIVATE) | Int32(MAP_ANONYMOUS) | Int32(MAP_NORESERVE)
+        guard count > 0, let start = mmap(nil, count, PROT_READ | PROT_WRITE, flags, -1, 0), start != MAP_FAILED else {
+            return nil
+        }
+        return UnsafeMutableRawBufferPointer(start: start, count: count)
+    }
+
+    private static func copy(_ bytes: [UInt8]) -> UnsafeMutableRawBufferPointer? {
+        let image = reserve(bytes.count)
+        image?.copyBytes(from: bytes)
+        return image
     }
 
     /// The object as a file would have it, but only its headers and what follows PT_GNU_EH_FRAME in that segment (LSB 10.6.2): linkers put
     /// .eh_frame right behind .eh_frame_hdr. Section headers are not mapped, so they are struck out.
-    private static func readImage(_ module: LoadedModule, bias: UInt64, _ memory: (UInt64, Int) -> [UInt8]?) -> [UInt8]?
-    {
+    private static func readImage(
+        _ module: LoadedModule, bias: UInt64, _ memory: (UInt64, Int) -> [UInt8]?
+    ) -> UnsafeMutableRawBufferPointer? {
         guard module.fileOffset == 0, var head = memory(module.start, 4096), let elf = ELFImage(bytes: head),
             let header = elf.segments.first(where: { $0.type == 0x6474_e550 }),
             let segment = elf.loadSegments.first(where: {
@@ -128,14 +138,16 @@ final class ModuleCode {
         guard !overflow, offset == header.offset, length <= maxRemoteBytes, offset <= 1 << 30 else { return nil }
         // e_shoff, e_shnum, e_shstrndx (elf(5)).
         for position in [40..<48, 60..<62, 62..<64] { for index in position { head[index] = 0 } }
-        var image = [UInt8](repeating: 0, count: Int(offset + length))
-        image.replaceSubrange(0..<min(head.count, image.count), with: head.prefix(image.count))
+        guard let image = reserve(Int(offset + length)) else { return nil }
+        image.copyBytes(from: head.prefix(image.count))
         var done: UInt64 = 0
         while done < length {
             let count = Int(min(length - done, 64 << 10))
-            guard let bytes = memory(bias &+ header.address &+ done, count), bytes.count == count else { return nil }
-            let position = Int(offset + done)
-            image.replaceSubrange(position..<position + count, with: bytes)
+            guard let bytes = memory(bias &+ header.address &+ done, count), bytes.count == count else {
+                munmap(image.baseAddress, image.count)
+                return nil
+            }
+            UnsafeMutableRawBufferPointer(rebasing: image[Int(offset + done)...]).copyBytes(from: bytes)
             done += UInt64(count)
         }
         return image

@@ -9,6 +9,11 @@ import GraniteSymbols
 package final class Unwinder {
     /// Frames of one thread at most: 8 MiB of the smallest frames there are (16 bytes), twice.
     package static let maxFrames = 1 << 20
+    /// The same for a thread that did not crash: nobody looks for the end of a recursion there.
+    static let maxOtherFrames = maxFrames / 16
+    /// Frames of all the threads that did not crash. A thread after them still has `minOtherFrames`.
+    static let maxOtherFramesInAll = 1 << 20
+    static let minOtherFrames = 256
     /// Frames in which an async function is looked for.
     static let asyncDepth = 64
     /// How often a walk may change to another stack: a signal's alternate stack, coroutines inside coroutines.
@@ -21,6 +26,7 @@ package final class Unwinder {
     private let code: CodeMap
     private let map: MemoryMap
     private let recovery: FrameRecovery
+    private var otherFrames = 0
 
     /// - Parameters:
     ///   - images: in the order of `modules`.
@@ -38,13 +44,18 @@ package final class Unwinder {
             return UnwoundThread(raw: thread, frames: [], end: .notParked)
         }
         memory.beginThread()
+        let limit =
+            thread.isCrashed
+            ? Self.maxFrames
+            : max(Self.minOtherFrames, min(Self.maxOtherFrames, Self.maxOtherFramesInAll - otherFrames))
         var walk = Walk(registers)
         walk.append(.context, isReturnAddress: false)
         var end: WalkEnd?
         while end == nil {
             if walk.asyncContexts.count < Self.asyncDepth { walk.asyncContexts.append(contexts(walk.registers)) }
-            end = walk.frames.count < Self.maxFrames ? step(&walk) : .limit
+            end = walk.frames.count < limit ? step(&walk) : .limit
         }
+        if !thread.isCrashed { otherFrames += walk.frames.count }
         var unwound = UnwoundThread(raw: thread, frames: walk.frames, end: end ?? .lost)
         unwound.notes = walk.notes
         unwound.asyncContexts = walk.asyncContexts
@@ -96,6 +107,7 @@ package final class Unwinder {
             return walk.isDoubtful ? recover(&walk, last) : .lost
         }
         if row.isSignalFrame {
+            guard isProgressOfSignal(to: next, &walk) else { return .lost }
             walk.registers = next
             walk.append(.cfi, isReturnAddress: false)
             return nil
@@ -121,11 +133,19 @@ package final class Unwinder {
             && map.mapping(containing: cfa) != map.mapping(containing: stackPointer)
     }
 
+    /// A handler runs below what it interrupted, or on the alternate stack. A signal frame that holds itself would be walked for ever.
+    private func isProgressOfSignal(to interrupted: RegisterSet, _ walk: inout Walk) -> Bool {
+        if interrupted.stackPointer > walk.registers.stackPointer { return true }
+        walk.stackChanges += 1
+        return walk.stackChanges <= Self.maxStackChanges
+    }
+
     private func stepWithoutRow(_ walk: inout Walk, _ last: UnwoundFrame, _ point: CodePoint) -> WalkEnd? {
         if point.isCode, code.bytes(last.address, SignalTrampoline.code.count) == SignalTrampoline.code,
             let interrupted = SignalTrampoline.interrupted(walk.registers, word: memory.word)
         {
             walk.frames[walk.frames.count - 1].isReturnAddress = false
+            guard isProgressOfSignal(to: interrupted, &walk) else { return .lost }
             walk.registers = interrupted
             walk.append(.framePointer, isReturnAddress: false)
             return nil

@@ -20,7 +20,7 @@ final class WalkedMemory {
     private var block: ArraySlice<UInt8> = []
     private var start: UInt64 = 0
     private var liveBytes = 0
-    private let liveDeadline: UInt64
+    private var liveDeadline: UInt64
     /// True if a word was asked for that is mapped, but was not copied and could not be read.
     var missedMemory = false
 
@@ -31,6 +31,9 @@ final class WalkedMemory {
         self.map = map
         liveDeadline = granite_monotonic_ns() &+ Self.liveNanoseconds
     }
+
+    /// What was read of the worker stays readable, and is no longer a matter of time.
+    func workerWasLetGo() { liveDeadline = .max }
 
     func beginThread() {
         liveBytes = 0
@@ -71,7 +74,10 @@ final class WalkedMemory {
             let first = max(mapping.start, address & ~(size - 1))
             let end = first | (size - 1)
             let count = min(end, mapping.end - 1) - first + 1
-            guard address - first <= count &- 8, let bytes = live.read(at: first, length: Int(count)) else { continue }
+            // A mapping of a foreign map may begin anywhere, so a page of it may have less than a word.
+            guard count >= 8, address - first <= count - 8, let bytes = live.read(at: first, length: Int(count)) else {
+                continue
+            }
             liveBytes += bytes.count
             block = bytes[...]
             start = first
