@@ -117,7 +117,8 @@ private struct SecretScan {
         // `KeyError: 'x'`
         if name.hasSuffix("Error") || name.hasSuffix("Exception") || name.hasSuffix("Warning") { return false }
         if nameIsQuoted || (valueIsQuoted && separator == "=") { return Redaction.isSecretName(name) }
-        return isTight || valueIsQuoted ? Redaction.isSecret(name[...]) : Redaction.isUnmistakable(name[...])
+        // `Duplicate values for key: 'a'`
+        return isTight ? Redaction.isSecret(name[...]) : Redaction.isUnmistakable(name[...])
     }
 
     /// Behind the opening quote: up to the closing one, or to the end of the line if there is none.

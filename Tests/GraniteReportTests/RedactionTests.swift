@@ -55,7 +55,8 @@ struct RedactionTests {
     }
 
     @Test(arguments: [
-        "KeyError: 'x'", "jwt.InvalidTokenError: it has expired", "exit code: 1", "Basic authentication failed",
+        "KeyError: 'x'", "Duplicate values for key: 'a'", "jwt.InvalidTokenError: it has expired", "exit code: 1",
+        "Basic authentication failed",
         "  File \"/srv/secrets.py\", line 3, in login", "    session = Session(engine)", "Bearer token is missing",
         "    key = row.id", "for key, value in x:", "http://host:80/a", "author: 'ann'", "{'status': 'ok'}", "'",
         "=:\"",
