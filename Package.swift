@@ -89,7 +89,8 @@ let floor4: [Target] = [
 ]
 
 let tests: [Target] = [
-    .target(name: "TestSupport", dependencies: ["CLinux"], path: "Tests/TestSupport", swiftSettings: swift),
+    .target(
+        name: "TestSupport", dependencies: ["CLinux", "GraniteReport"], path: "Tests/TestSupport", swiftSettings: swift),
     .target(name: "CCrashProbe", path: "Tests/CCrashProbe"),
     .executableTarget(
         name: "CrashProbe", dependencies: ["GraniteCapture", "CGraniteCapture", "CCrashProbe"],

@@ -49,9 +49,15 @@ extension ReportText {
         var groups: [(key: [String], threads: [ThreadReport])] = []
         var positions: [[String]: Int] = [:]
         for thread in threads where thread != report.crashedThread {
+            func places(_ frames: [Frame]?) -> [String] {
+                (frames ?? []).map { "\($0.symbol ?? "")|\($0.file ?? $0.module ?? "")|\($0.line ?? 0)" }
+            }
             let key =
-                [thread.state ?? ""]
-                + (thread.frames ?? []).map { "\($0.symbol ?? "")|\($0.file ?? $0.module ?? "")|\($0.line ?? 0)" }
+                [
+                    thread.state ?? "", thread.holdsGIL == true ? "GIL" : "", thread.note ?? "",
+                    "\(thread.frames?.count ?? 0)",
+                ]
+                + places(thread.frames) + places(thread.unmergedPythonFrames)
             if let position = positions[key] {
                 groups[position].threads.append(thread)
             } else {

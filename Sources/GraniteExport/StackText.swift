@@ -105,14 +105,11 @@ struct StackText {
 
     private func symbol(_ frame: Frame) -> String {
         var name = frame.symbol ?? "(no symbol)"
-        if Self.signalTrampolines.contains(name) { name = "(signal handler called)" }
+        if frame.isSignalTrampoline { name = "(signal handler called)" }
         // It is on no stack: it waits for what is above it.
         if frame.kind == .swiftAsync { name = "await " + name }
         return TerminalText.neutralised(name + (all && frame.inlined == true ? " [inlined]" : ""))
     }
-
-    /// What a signal handler returns to; the frame behind it was interrupted.
-    private static let signalTrampolines: Set<String> = ["__restore_rt", "__restore", "__kernel_rt_sigreturn"]
 
     /// `file:line`, else module and offset, else the address.
     private func location(_ frame: Frame) -> String {

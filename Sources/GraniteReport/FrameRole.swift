@@ -16,6 +16,11 @@ package enum FrameRole: Sendable {
 }
 
 extension Frame {
+    /// True for what a signal handler returns to; the frame behind it was interrupted, it did not call.
+    package var isSignalTrampoline: Bool { symbol.map(Self.signalTrampolines.contains) ?? false }
+
+    private static let signalTrampolines: Set<String> = ["__restore_rt", "__restore", "__kernel_rt_sigreturn"]
+
     package var role: FrameRole {
         guard kind != .python else { return .code }
         let symbol = symbol ?? ""

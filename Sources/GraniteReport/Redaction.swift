@@ -16,6 +16,12 @@ package enum Redaction {
         let argv = report.process?.argv
         report.process?.argv = argv.map(arguments)
         report.logTail = report.logTail?.map(text)
+        // Both hold what the program wrote, an abort's message for one.
+        let evidence = report.diagnosis?.evidence ?? []
+        report.diagnosis?.evidence = evidence.map(text)
+        let (subject, message) = (report.dropSite?.subject, report.dropSite?.message)
+        report.dropSite?.subject = subject.map(text)
+        report.dropSite?.message = message.map(text)
         report.threads = report.threads?.map(redacted)
         report.breadcrumbs = report.breadcrumbs?.map { crumb in
             var crumb = crumb
@@ -36,37 +42,6 @@ package enum Redaction {
             let isOption = argument.hasPrefix("-")
             result.append(nextIsSecret && !isOption ? mark : text(argument))
             nextIsSecret = isOption && !argument.contains("=") && isSecret(argument.drop { $0 == "-" })
-        }
-        return result
-    }
-
-    /// Any text: values after `name=` and `name: ` whose name is a secret's, and passwords in `scheme://user:password@host`.
-    package static func text(_ text: String) -> String {
-        var result = ""
-        var name = ""  // letters, digits, - and _ right before the current position
-        var rest = text[...]
-        while let character = rest.first {
-            rest = rest.dropFirst()
-            result.append(character)
-            if character.isLetter || character.isNumber || character == "-" || character == "_" {
-                name.append(character)
-                continue
-            }
-            if character == "=", isSecret(name[...]) {
-                let value = rest.prefix { !"&; ,\"'\n".contains($0) }
-                if !value.isEmpty { result += mark }
-                rest = rest[value.endIndex...]
-            } else if character == ":", rest.hasPrefix(" "), isHeader(name) {
-                result += " " + mark
-                rest = rest[rest.prefix { !"\n\"'".contains($0) }.endIndex...]
-            } else if character == ":", rest.hasPrefix("//") {
-                let authority = rest.dropFirst(2).prefix { !"/?# \n\"'".contains($0) }
-                if let at = authority.lastIndex(of: "@"), let colon = authority[..<at].firstIndex(of: ":") {
-                    result += "//" + authority[..<colon] + ":" + mark
-                    rest = rest[at...]
-                }
-            }
-            name = ""
         }
         return result
     }
@@ -117,12 +92,19 @@ package enum Redaction {
         "cookie", "cookies", "csrf", "keys", "bearer", "credentials", "dsn", "salt", "nonce",
     ]
 
-    private static func isSecret(_ name: Substring) -> Bool {
+    static func isSecret(_ name: Substring) -> Bool {
         let lower = name.lowercased()
         return wholeNames.contains(lower) || parts.contains { lower.contains($0) }
     }
 
-    private static func isHeader(_ name: String) -> Bool { headers.contains(name.lowercased()) }
+    /// The same without the names that prose and code use for much else: `exit code: 1`, `session = Session()`.
+    static func isUnmistakable(_ name: Substring) -> Bool {
+        let lower = name.lowercased()
+        return wholeNames.subtracting(weakNames).contains(lower)
+            || parts.contains { !weakParts.contains($0) && lower.contains($0) }
+    }
+
+    static func isHeader(_ name: String) -> Bool { headers.contains(name.lowercased()) }
 
     private static let parts = [
         "password", "passwd", "passphrase", "secret", "token", "apikey", "api_key", "api-key", "credential",
@@ -132,6 +114,8 @@ package enum Redaction {
     private static let wholeNames: Set<String> = [
         "pwd", "pass", "key", "auth", "sig", "jwt", "code", "otp", "pin", "sid",
     ]
+    private static let weakNames: Set<String> = ["key", "auth", "sig", "code", "pass", "pin"]
+    private static let weakParts: Set<String> = ["signature", "session", "private"]
     private static let headers: Set<String> = [
         "authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key",
     ]

@@ -24,10 +24,10 @@ struct AlternateLink {
         return String(cString: resolved).directory + "/" + path
     }
 
-    /// True if a regular file is there, or nothing.
-    func isHarmless(from object: ObjectFile) -> Bool {
+    /// True if a file of any kind is there.
+    func isTargetThere(from object: ObjectFile) -> Bool {
         var status = stat()
-        return stat(target(from: object), &status) != 0 || status.st_mode & S_IFMT == S_IFREG
+        return stat(target(from: object), &status) == 0
     }
 }
 

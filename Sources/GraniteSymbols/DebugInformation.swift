@@ -43,14 +43,15 @@ final class DebugInformation {
     /// Nil if there are none, or libdw refuses them.
     init?(_ object: ObjectFile, image: ELFImage, finder: DebugFileFinder) {
         guard object.hasDebugInformation, let dwarf = dwarf_begin_elf(object.elf, DWARF_C_READ, nil) else { return nil }
-        if let link = AlternateLink(dwarf), !link.isHarmless(from: object) {
-            // libdw would open it, and wait for whoever writes into it.
+        let supplement = Self.supplement(of: dwarf, object: object, finder: finder)
+        if supplement == nil, let link = AlternateLink(dwarf), link.isTargetThere(from: object) {
+            // It is of another build, or no file. libdw would open it without a look at its build-id, or wait for whoever writes into it.
             dwarf_end(dwarf)
             return nil
         }
         self.object = object
         self.dwarf = dwarf
-        self.supplement = Self.supplement(of: dwarf, object: object, finder: finder)
+        self.supplement = supplement
         self.image = image
         self.units = UnitTable(dwarf, image: image, directory: object.path.directory)
     }

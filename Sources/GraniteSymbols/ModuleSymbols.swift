@@ -75,9 +75,9 @@ final class ModuleSymbols {
     var wantsIndex: Bool { indexes != nil && index == nil && buildID != nil && status == .found }
 
     /// The index that a next process would read; nil if none can be made.
-    func makeIndex() -> [UInt8]? {
+    func makeIndex(maxBytes: Int = SymbolIndex.maxBytes) -> [UInt8]? {
         guard let debug, let buildID else { return nil }
-        return SymbolIndexBuilder.bytes(of: debug, symbols: symbols, buildID: buildID)
+        return SymbolIndexBuilder.bytes(of: debug, symbols: symbols, buildID: buildID, maxBytes: maxBytes)
     }
 
     private func symbolName(at address: UInt64) -> String? {

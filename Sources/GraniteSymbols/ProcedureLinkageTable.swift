@@ -23,12 +23,15 @@ final class ProcedureLinkageTable {
     private var nameOfIndex: [UInt32] = []
     private var hasNames = false
 
+    /// Of the object. Sections of a hostile one may overlap, so that a limit for each would bound nothing.
     private static let maxRelocations = 1 << 20
+    private static let maxSections = 16
 
     init(_ object: ObjectFile) {
         self.object = object
         _ = object.section { section in
             let isCode = section.header.sh_flags & UInt64(SHF_EXECINSTR) != 0
+            guard sections.count < Self.maxSections else { return true }
             guard isCode, [".plt", ".plt.sec", ".plt.got"].contains(section.name), let bytes = Self.content(section)
             else { return false }
             sections.append(
@@ -45,15 +48,21 @@ final class ProcedureLinkageTable {
         var relocations: [(UnsafeRawBufferPointer, isPLT: Bool)] = []
         _ = object.section { section in
             if section.header.sh_type == UInt32(SHT_DYNSYM) {
+                guard symbols == nil else { return false }
                 symbols = Self.content(section)
                 strings = Int(section.header.sh_link)
-            } else if section.header.sh_type == UInt32(SHT_RELA), let bytes = Self.content(section) {
-                relocations.append((bytes, section.name == ".rela.plt"))
+            } else if section.header.sh_type == UInt32(SHT_RELA), relocations.count < Self.maxSections {
+                let isPLT = section.name == ".rela.plt"
+                guard !isPLT || !relocations.contains(where: \.isPLT), let bytes = Self.content(section) else {
+                    return false
+                }
+                relocations.append((bytes, isPLT))
             }
             return false
         }
         guard let symbols else { return }
-        for (bytes, isPLT) in relocations { read(bytes, isPLT: isPLT, symbols) }
+        var budget = Self.maxRelocations
+        for (bytes, isPLT) in relocations { read(bytes, isPLT: isPLT, symbols, &budget) }
     }
 
     private static func content(_ section: ObjectFile.Section) -> UnsafeRawBufferPointer? {
@@ -63,9 +72,13 @@ final class ProcedureLinkageTable {
         return UnsafeRawBufferPointer(start: base, count: data.pointee.d_size)
     }
 
-    private func read(_ bytes: UnsafeRawBufferPointer, isPLT: Bool, _ symbols: UnsafeRawBufferPointer) {
+    private func read(
+        _ bytes: UnsafeRawBufferPointer, isPLT: Bool, _ symbols: UnsafeRawBufferPointer, _ budget: inout Int
+    ) {
         let stride = MemoryLayout<Elf64_Rela>.stride
-        for index in 0..<min(bytes.count / stride, Self.maxRelocations) {
+        let count = min(bytes.count / stride, budget)
+        budget -= count
+        for index in 0..<count {
             let relocation = bytes.loadUnaligned(fromByteOffset: index * stride, as: Elf64_Rela.self)
             let type = UInt32(truncatingIfNeeded: relocation.r_info)
             let symbol = Int(relocation.r_info >> 32)

@@ -7,7 +7,10 @@ struct SymbolIndexBuilder {
     /// Of the lines of one unit.
     private static let maxRows = 1 << 24
 
-    private var fits: Bool { parts.reduce(strings.count) { $0 + $1.count * 4 } < SymbolIndex.maxBytes }
+    private let maxBytes: Int
+    /// Set for good once there is more than ``maxBytes``; from then on nothing is added, and all of it is thrown away.
+    private var isFull = false
+    private var rowBytes = 0
 
     private var parts: [[UInt32]] = Array(repeating: [], count: SymbolIndex.Part.allCases.count - 1)
     private var strings: [UInt8] = [0]
@@ -16,18 +19,34 @@ struct SymbolIndexBuilder {
     private var offsetOfPointer: [UnsafePointer<CChar>: UInt32] = [:]
     private var base: UInt64 = 0
 
-    /// The index as bytes; nil if the debug information contradicts itself, lies more than 4 GiB apart, is not all there, or if there is
+    private init(maxBytes: Int) { self.maxBytes = maxBytes }
+
+    /// The index as bytes; nil if it would be larger than `maxBytes`, if the debug information contradicts itself, lies more than 4 GiB apart, is not all there, or if there is
     /// none: then reading the object anew is better than believing an index.
-    static func bytes(of debug: DebugInformation, symbols: SymbolTable?, buildID: [UInt8]) -> [UInt8]? {
+    static func bytes(
+        of debug: DebugInformation, symbols: SymbolTable?, buildID: [UInt8], maxBytes: Int = SymbolIndex.maxBytes
+    )
+        -> [UInt8]?
+    {
         guard (1...SymbolIndexHeader.maxBuildIDBytes).contains(buildID.count), debug.isWhole else { return nil }
-        var builder = SymbolIndexBuilder()
+        var builder = SymbolIndexBuilder(maxBytes: maxBytes - SymbolIndex.headerBytes)
         guard builder.add(debug, lowestSymbol: symbols.flatMap { $0.isEmpty ? nil : $0.symbol(0).address }),
             builder.add(symbols)
         else { return nil }
         return builder.file(buildID)
     }
 
-    private mutating func append(_ part: SymbolIndex.Part, _ row: UInt32...) { parts[part.rawValue] += row }
+    private mutating func append(_ part: SymbolIndex.Part, _ row: UInt32...) {
+        let bytes = row.count * MemoryLayout<UInt32>.size
+        guard reserve(bytes) else { return }
+        rowBytes += bytes
+        parts[part.rawValue] += row
+    }
+
+    private mutating func reserve(_ bytes: Int) -> Bool {
+        isFull = isFull || bytes > maxBytes - rowBytes - strings.count
+        return !isFull
+    }
 
     private mutating func add(_ debug: DebugInformation, lowestSymbol: UInt64?) -> Bool {
         var pieces: [(low: UInt64, high: UInt64, unit: CompileUnit)] = []
@@ -39,9 +58,9 @@ struct SymbolIndexBuilder {
         var lines: [ObjectIdentifier: [Line]] = [:]
         var end: UInt32 = 0
         for piece in pieces {
-            guard let low = UInt32(exactly: piece.low - base),
-                let high = UInt32(exactly: min(piece.high - base, UInt64(UInt32.max)))
-            else { return false }
+            guard let low = UInt32(exactly: piece.low &- base), let high = UInt32(exactly: piece.high &- base) else {
+                return false
+            }
             if low > end { gap(from: end) }
             end = high
             let language = piece.unit.language.flatMap { SymbolIndex.languages.firstIndex(of: $0) }
@@ -56,7 +75,7 @@ struct SymbolIndexBuilder {
             }
             addRanges(table, firstRow: firstRow[key] ?? 0, piece.low, piece.high)
             addLines(lines[key] ?? [], piece.low, piece.high)
-            guard fits else { return false }
+            guard !isFull else { return false }
         }
         gap(from: end)
         return true
@@ -71,7 +90,7 @@ struct SymbolIndexBuilder {
 
     private mutating func addFunctions(_ table: FunctionTable, of unit: CompileUnit, _ debug: DebugInformation) {
         let first = UInt32(parts[SymbolIndex.Part.functions.rawValue].count / 6)
-        for node in table.nodes {
+        for node in table.nodes where !isFull {
             var entry = Dwarf_Die()
             guard dwarf_offdie(unit.bodyDwarf, node.entry, &entry) != nil else {
                 append(.functions, .max, 0, 0, 0, 0, 0)
@@ -125,7 +144,7 @@ struct SymbolIndexBuilder {
             if lines[middle].address <= low { first = middle + 1 } else { last = middle }
         }
         for line in lines[max(0, first - 1)...] {
-            guard line.address < high else { break }
+            guard line.address < high, !isFull else { break }
             let start = UInt32(truncatingIfNeeded: max(line.address, low) - base)
             var isEnd = false
             var number: Int32 = 0
@@ -145,7 +164,7 @@ struct SymbolIndexBuilder {
 
     private mutating func add(_ symbols: SymbolTable?) -> Bool {
         guard let symbols else { return true }
-        for index in 0..<symbols.count {
+        for index in 0..<symbols.count where !isFull {
             let symbol = symbols.symbol(index)
             guard let address = UInt32(exactly: symbol.address &- base), let text = symbols.text(symbol.name) else {
                 continue
@@ -154,7 +173,7 @@ struct SymbolIndexBuilder {
                 .symbols, address, UInt32(clamping: symbol.size), offset(text),
                 UInt32(symbol.rank) | (symbol.isOpenEnded ? 0x100 : 0))
         }
-        return fits
+        return !isFull
     }
 
     private mutating func offset(_ text: UnsafePointer<CChar>?) -> UInt32 {
@@ -168,7 +187,7 @@ struct SymbolIndexBuilder {
     private mutating func offset(_ text: String) -> UInt32 {
         guard !text.isEmpty else { return 0 }
         if let known = offsetOfText[text] { return known }
-        let found = UInt32(strings.count)
+        guard let found = UInt32(exactly: strings.count), reserve(text.utf8.count + 1) else { return 0 }
         strings += text.utf8
         strings.append(0)
         offsetOfText[text] = found

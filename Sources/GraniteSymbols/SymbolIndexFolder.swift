@@ -39,14 +39,19 @@ package struct SymbolIndexFolder: Sendable {
     package func hasIndex(of buildID: [UInt8]) -> Bool { index(of: buildID) != nil }
 
     /// Makes and stores the index of one object: 0.1 to 1 s for one with debug information of 10 MB, by its own reading, so that it may
-    /// run beside a ``Symbolizer`` with the same options. False if none can be made, or stored.
+    /// run beside a ``Symbolizer`` with the same options. False if none can be made, or stored, or if this process or another one is at it,
+    /// or died of it within a day.
     package func makeIndex(of module: ModuleImage, options: Symbolizer.Options) -> Bool {
+        guard let buildID = module.buildID else { return false }
+        mkdir(path, 0o700)
+        guard isOwn, let attempt = SymbolIndexAttempt(path: "\(path)/\(BuildID.text(buildID))") else { return false }
+        defer { attempt.end() }
         var options = options
         options.indexFolder = nil
         // The collector's address space is limited, and what its Symbolizer has open takes a part of it.
         options.maxFileBytes = min(options.maxFileBytes, Self.maxObjectBytes)
         let symbols = Symbolizer(options: options).symbols(of: module)
-        guard let buildID = module.buildID, let bytes = symbols.makeIndex() else { return false }
+        guard let bytes = symbols.makeIndex() else { return false }
         return store(bytes, buildID)
     }
 
@@ -71,9 +76,14 @@ package struct SymbolIndexFolder: Sendable {
 
     private func prune(keeping kept: String) {
         var files: [(path: String, size: Int64, seconds: Int)] = []
-        for name in FolderListing.names(path) where name.hasSuffix(Self.suffix) || name.hasSuffix(AtomicFile.suffix) {
-            var status = stat()
+        for name in FolderListing.names(path) {
             let file = path + "/" + name
+            if name.hasSuffix(SymbolIndexAttempt.suffix) {
+                if SymbolIndexAttempt.isOld(file) { unlink(file) }
+                continue
+            }
+            guard name.hasSuffix(Self.suffix) || name.hasSuffix(AtomicFile.suffix) else { continue }
+            var status = stat()
             guard lstat(file, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { continue }
             if name.hasSuffix(AtomicFile.suffix) {
                 // Of a process that died while writing.

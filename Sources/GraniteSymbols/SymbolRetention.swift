@@ -4,7 +4,7 @@
 package struct SymbolRetention: Sendable {
     /// Files that were added longer ago go. Seconds.
     package var maxAgeSeconds: Int?
-    /// Of all files together; the ones added first go first.
+    /// Of all files together. From the one added last on, each stays that still fits.
     package var maxTotalBytes: Int64?
     /// Build-ids that may stay: all others go. Nil: all may.
     package var used: Set<[UInt8]>?
@@ -20,7 +20,7 @@ package struct SymbolRetention: Sendable {
         let newestFirst = entries.sorted { ($0.added, $0.path) > ($1.added, $1.path) }
         var total: Int64 = 0
         let removed = newestFirst.filter { entry in
-            if let maxAgeSeconds, now - entry.added > maxAgeSeconds { return true }
+            if let maxAgeSeconds, isOlder(entry, than: maxAgeSeconds, now) { return true }
             if let used, !used.contains(entry.buildID) { return true }
             guard let maxTotalBytes else { return false }
             let (sum, overflow) = total.addingReportingOverflow(max(0, entry.bytes))
@@ -29,5 +29,11 @@ package struct SymbolRetention: Sendable {
             return false
         }
         return removed.reversed()
+    }
+
+    /// File systems keep any time that they are given.
+    private func isOlder(_ entry: SymbolStore.Entry, than seconds: Int, _ now: Int) -> Bool {
+        let (age, overflow) = now.subtractingReportingOverflow(entry.added)
+        return overflow ? entry.added < now : age > seconds
     }
 }

@@ -52,7 +52,10 @@ package struct SymbolStore: Sendable {
         for folder in [directory + "/.build-id", folder] where mkdir(folder, 0o755) != 0 && errno != EEXIST {
             throw SymbolsError(code: .cannotStore, errno: errno, path: folder)
         }
-        let failure = AtomicFile.write(to: target, mode: 0o644) { object.copy(to: $0) }
+        // Who may not read the program may not read it here.
+        var status = stat()
+        let readers = stat(path, &status) == 0 ? status.st_mode & 0o044 : 0
+        let failure = AtomicFile.write(to: target, mode: 0o600 | readers) { object.copy(to: $0) }
         guard failure == 0 else { throw SymbolsError(code: .cannotStore, errno: failure, path: target) }
         note(origin: path, of: target)
         return .added(path: target, contents)

@@ -65,6 +65,9 @@ struct PythonObjectsTests {
             locals["settings"]
                 == "{'api_key': [redacted], 'csrf': [redacted], 'debug': None, 3: (4,), 'nested': {'token': [redacted], 'x': […3]}}"
         )
+        #expect(locals["headers"] == "{b'password': [redacted], b'host': 1}")
+        #expect(
+            locals["pairs"] == "[('token', [redacted]), (b'api_key', [redacted]), ('token', 1, 2), ('a', 1)]")
         #expect(locals["empty"] == "((), [], {}, <set of 0>, <set of 2>)")
         #expect(locals["long_list"] == "[0, 1, 2, 3, 4, 5, 6, 7, …99992 more]")
         #expect(locals["long_text"] == "'" + String(repeating: "x", count: 160) + "…'")

@@ -125,6 +125,39 @@ import Testing
         #expect(resymbolicator.complete(report, time: Self.now) == (report, 0))
     }
 
+    @Test func framesBehindAFoldedCycleKeepTheirNumbers() throws {
+        let path = BuildProducts.executable("CrashProbe").path
+        let buildID = try #require(ELFImage.buildID(path: path))
+        let symbolizer = Symbolizer(options: .init(symbolStores: [], systemDirectories: []))
+        let image = ModuleImage(path: path, start: 0, end: .max, bias: 0, buildID: buildID)
+        let main = try #require(
+            (0x1000..<0x400_000).lazy.map { UInt64($0 * 16) }.first {
+                symbolizer.symbolize(address: $0, isReturnAddress: true, in: image).count > 1
+            })
+        var module = ModuleInfo()
+        module.path = path
+        module.buildID = BuildID.text(buildID)
+        var report = CrashReport(id: "x")
+        report.modules = [module]
+        var thread = ThreadReport(tid: 1)
+        thread.crashed = true
+        thread.folded = .init(start: 1, length: 2, repeats: 100)
+        thread.frames = [0, 1, 2, 203].map { index in
+            var frame = Frame(kind: .native)
+            frame.index = index
+            frame.module = path
+            frame.offset = Address(index == 1 ? main : 1)
+            return frame
+        }
+        report.threads = [thread]
+        var resymbolicator = Resymbolicator(symbolizer: symbolizer)
+        let completed = try #require(resymbolicator.complete(report, time: Self.now).report.threads?.first)
+        let more = symbolizer.symbolize(address: main, isReturnAddress: true, in: image).count - 1
+        let turn = 2 + more
+        #expect(completed.folded == .init(start: 1, length: turn, repeats: 100))
+        #expect(completed.frames?.map(\.index) == Array(0...turn) + [1 + turn + 100 * turn])
+    }
+
     @Test func hostileReportsAreNoHarm() throws {
         var frame = Frame(kind: .native)
         frame.module = "/bin/sh"
@@ -139,6 +172,14 @@ import Testing
         module.base = Address(.max)
         module.size = .max
         report.modules = [module, module]
+        frame.index = 0
+        for repeats in [Int.max, Int.min, .max / 2] {
+            thread.folded = .init(start: 0, length: 2, repeats: repeats)
+            thread.frames = [frame, frame, frame]
+            report.threads = [thread]
+            var resymbolicator = Resymbolicator(symbolizer: Symbolizer())
+            _ = resymbolicator.complete(report, time: Self.now)
+        }
         for cycle in [(0, Int.max), (Int.max, 1), (-1, 2), (2, 1), (0, 3), (1, 0)] {
             thread.folded = .init(start: cycle.0, length: cycle.1, repeats: 1)
             report.threads = [thread]

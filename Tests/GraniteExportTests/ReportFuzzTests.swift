@@ -9,7 +9,7 @@ import Testing
 
 @Suite(.timeLimit(.minutes(60))) struct ReportFuzzTests {
     @Test func anyReportIsShownOrRefused() throws {
-        let sound = Sample.nullPointer().encoded()
+        let sound = FullReport.make().encoded()
         let tree = try JSONSerialization.jsonObject(with: Data(sound))
         var random = Fuzzing.numbers(105)
         var shown = 0
@@ -38,7 +38,13 @@ import Testing
         options.all = random.below(2) == 0
         options.threads = random.below(2) == 0
         options.registers = random.below(2) == 0
-        #expect(!ReportText(report, options).rendered.isEmpty)
+        options.locals = true
+        let text = ReportText(report, options).rendered
+        #expect(!text.isEmpty)
+        let controls = text.unicodeScalars.filter {
+            ($0.value < 0x20 && $0 != "\n") || (0x7F...0x9F).contains($0.value)
+        }
+        #expect(controls.isEmpty, "\(controls.map(\.value)) in \(text.debugDescription)")
         #expect(!ReportListText([.init(report: report, damage: nil)], width: options.width).rendered.isEmpty)
         #expect(report.summary(path: nil).id == report.id)
         #expect((try? CrashReport.decode(report.encoded())) != nil)
@@ -60,7 +66,8 @@ import Testing
         }
         let strangers: [Any] = [
             NSNull(), -1, 0, Int.max, Int.min, UInt64.max, 1e308, -0.5, true, "", "0x", "0xffffffffffffffff",
-            "0x10000000000000000", String(repeating: "0", count: 5000), "\u{0}\u{1B}[31m\u{202E}", [Any](), [[[Any]]](),
+            "0x10000000000000000", String(repeating: "0", count: 5000), "\u{0}\u{1B}[31m\u{202E}\u{7F}\u{9B}\r\n",
+            [Any](), [[[Any]]](),
             [String: Any](), ["kind": "native"], "2026-99-99T99:99:99.999Z",
         ]
         return strangers[random.below(strangers.count)]

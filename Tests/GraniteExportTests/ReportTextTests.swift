@@ -6,6 +6,26 @@ import Testing
 @testable import GraniteExport
 
 struct ReportTextTests {
+    /// They have no frames but Python's, and stood as one stack.
+    @Test func threadsWhoseFramesCouldNotBeMergedAreToldApart() {
+        var report = Sample.nullPointer()
+        let threads = [("first", 8), ("second", 9), ("second", 10)].map { name, tid in
+            var thread = Sample.thread(tid, "web-\(tid)", state: "idle")
+            thread.unmergedPythonFrames = [Sample.python(name, "/srv/shop/app.py", 3)]
+            return thread
+        }
+        report.threads = [Sample.thread(7, "main", crashed: true)] + threads
+        var options = ReportText.Options()
+        options.threads = true
+        let text = ReportText(report, options).rendered
+        #expect(text.contains("Thread 8 \"web-8\", idle\n"))
+        #expect(text.contains("Thread 9 \"web-9\" and 1 more with the same stack, idle\n"))
+        report.threads?[3].holdsGIL = true
+        report.threads?[1].unmergedPythonFrames = threads[1].unmergedPythonFrames
+        report.threads?[1].note = "Its Python frames did not match."
+        #expect(!ReportText(report, options).rendered.contains("with the same stack"))
+    }
+
     @Test func aNullPointerUnderCtypesIsExplainedOnTheFirstScreen() {
         var options = ReportText.Options()
         options.occurrences = Occurrences(count: 3, ordinal: 3, firstTime: "2026-11-24T09:12:00.000Z")

@@ -2,6 +2,7 @@
 
 import Foundation
 import GraniteReport
+import TestSupport
 import Testing
 
 struct DecodingTests {

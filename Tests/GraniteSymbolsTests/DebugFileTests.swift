@@ -1,9 +1,10 @@
 // Debug information that was split off: found by build-id or link, refused when it is another build's.
 
 import Foundation
-import GraniteSymbols
 import TestSupport
 import Testing
+
+@testable import GraniteSymbols
 
 @Suite(.timeLimit(.minutes(5)), .enabled(if: Tool.exists("objcopy") && Tool.exists("strip"))) struct DebugFileTests {
     /// A stripped copy of the C fixture and its debug file, in a folder of their own.
@@ -228,6 +229,27 @@ import Testing
             without.symbolize(address: Fixture.bias + $0, isReturnAddress: false, in: Fixture.module(copies[0].path))
         }
         #expect(lost.contains { $0.last?.symbol == "outer" })
+    }
+
+    /// libdw opens what the link names without a look at its build-id, and would give the names of other functions.
+    @Test(.enabled(if: Tool.exists("dwz"))) func takesNoCommonFileOfAnotherBuild() async throws {
+        let fixture = try await Fixtures.dwarf4.value
+        let directory = try TemporaryDirectory()
+        let copies = ["one", "two"].map { directory.file($0) }
+        for copy in copies { try FileManager.default.copyItem(at: fixture.url, to: copy) }
+        let common = directory.file("common")
+        _ = try await Tool.run("dwz", ["-m", common.path] + copies.map(\.path))
+        var bytes = [UInt8](try Data(contentsOf: common))
+        let buildID = try #require(try ObjectFile(path: common.path, maxBytes: .max).buildID)
+        let place = try #require(bytes.indices.first { bytes[$0...].starts(with: buildID) })
+        bytes[place] ^= 1
+        try Data(bytes).write(to: common)
+        let symbolizer = Symbolizer(options: .testing)
+        let frames = Fixture.code(copies[0].path).flatMap {
+            symbolizer.symbolize(address: Fixture.bias + $0, isReturnAddress: false, in: Fixture.module(copies[0].path))
+        }
+        #expect(frames.contains { $0.symbol == "outer" })
+        #expect(frames.allSatisfy { $0.file == nil })
     }
 
     @Test func readsCompressedDebugSections() async throws {

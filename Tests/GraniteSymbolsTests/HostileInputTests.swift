@@ -1,9 +1,10 @@
 // Damaged files: the symbolizer must end, in bounded time, with or without names.
 
 import Foundation
-import GraniteSymbols
 import TestSupport
 import Testing
+
+@testable import GraniteSymbols
 
 @Suite(.timeLimit(.minutes(10))) struct HostileInputTests {
     /// Asks for some addresses of an image in memory; returns how many functions were named.
@@ -31,6 +32,56 @@ import Testing
         }
         #expect(roomy.openModules == 2)
         #expect(narrow.openModules == 1)
+    }
+
+    /// 65,000 sections, all of the same million relocations.
+    @Test func endsWhereRelocationsOverlap() throws {
+        let size = (1 << 20) * 24
+        var header = Elf64_Ehdr()
+        withUnsafeMutableBytes(of: &header.e_ident) { $0.copyBytes(from: [0x7F, 0x45, 0x4C, 0x46, 2, 1, 1]) }
+        header.e_type = UInt16(ET_DYN)
+        header.e_machine = UInt16(EM_X86_64)
+        header.e_version = 1
+        header.e_ehsize = 64
+        header.e_phentsize = 56
+        header.e_phnum = 1
+        header.e_phoff = 64
+        header.e_shentsize = 64
+        header.e_shnum = 65_000
+        header.e_shstrndx = 1
+        header.e_shoff = UInt64(256 + size)
+        var segment = Elf64_Phdr()
+        segment.p_type = UInt32(PT_LOAD)
+        segment.p_flags = 5
+        segment.p_filesz = UInt64(size)
+        segment.p_memsz = UInt64(size)
+        func section(_ name: UInt32, _ type: Int32, _ flags: UInt64, _ offset: Int, _ size: Int) -> Elf64_Shdr {
+            var section = Elf64_Shdr()
+            section.sh_name = name
+            section.sh_type = UInt32(type)
+            section.sh_flags = flags
+            section.sh_addr = UInt64(offset)
+            section.sh_offset = UInt64(offset)
+            section.sh_size = UInt64(size)
+            section.sh_addralign = 8
+            section.sh_entsize = [SHT_RELA, SHT_DYNSYM].contains(type) ? 24 : 0
+            return section
+        }
+        let relocations = section(6, SHT_RELA, 0, 256, size)
+        var sections = [
+            Elf64_Shdr(), section(0, SHT_STRTAB, 0, 128, 32), section(1, SHT_PROGBITS, 6, 192, 32),
+            section(0, SHT_DYNSYM, 0, 256, 48),
+        ]
+        sections += Array(repeating: relocations, count: 65_000 - sections.count)
+        var bytes = [UInt8](repeating: 0, count: 256 + size)
+        withUnsafeBytes(of: header) { bytes.replaceSubrange(0..<64, with: $0) }
+        withUnsafeBytes(of: segment) { bytes.replaceSubrange(64..<120, with: $0) }
+        bytes.replaceSubrange(128..<148, with: Array("\0.plt\0.rela.dyn\0\0\0\0".utf8))
+        // jmp *0(%rip)
+        bytes.replaceSubrange(192..<194, with: [0xff, 0x25])
+        sections.withUnsafeBytes { bytes += $0 }
+        let table = ProcedureLinkageTable(try ObjectFile(bytes: bytes, name: "hostile"))
+        #expect(table.name(at: 192) == nil)
     }
 
     @Test(arguments: [Fixtures.clang, Fixtures.gcc]) func endsWithEveryTruncatedFile(

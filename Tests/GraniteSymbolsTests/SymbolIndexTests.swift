@@ -110,6 +110,30 @@ import Testing
         #expect(!folder.makeIndex(of: fixture.module, options: .testing))
     }
 
+    @Test func makesNoneThatIsLargerThanAllowed() async throws {
+        let fixture = try await Fixtures.gcc.value
+        let module = Fixture.module(fixture.url.path, buildID: ELFImage.buildID(path: fixture.url.path))
+        func make(_ maxBytes: Int) -> [UInt8]? {
+            Symbolizer(options: .testing).symbols(of: module).makeIndex(maxBytes: maxBytes)
+        }
+        let whole = try #require(make(1 << 20))
+        #expect(make(whole.count) == whole)
+        for size in [whole.count - 1, whole.count / 2, SymbolIndex.headerBytes, 0] { #expect(make(size) == nil) }
+    }
+
+    /// The collector died of it, was started again, and died of it.
+    @Test func leavesABuildAloneThatEndedTheProcessBefore() async throws {
+        let indexed = try Indexed(try await Fixtures.gcc.value.url.path)
+        let mark = indexed.directory.file("indexes/\(BuildID.text(indexed.module.buildID ?? [])).v1.tried")
+        #expect(!FileManager.default.fileExists(atPath: mark.path))
+        try Data().write(to: mark)
+        #expect(!indexed.folder.makeIndex(of: indexed.module, options: .testing))
+        #expect(FileManager.default.fileExists(atPath: mark.path))
+        try FileManager.default.setAttributes([.modificationDate: Date() - 100_000], ofItemAtPath: mark.path)
+        #expect(indexed.folder.makeIndex(of: indexed.module, options: .testing))
+        #expect(!FileManager.default.fileExists(atPath: mark.path))
+    }
+
     @Test func endsWithEveryTruncatedIndex() async throws {
         let indexed = try Indexed(try await Fixtures.gcc.value.url.path)
         let bytes = [UInt8](try Data(contentsOf: indexed.file))

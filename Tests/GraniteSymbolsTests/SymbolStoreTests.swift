@@ -42,6 +42,24 @@ import Testing
         #expect(try FileManager.default.contentsOfDirectory(atPath: store.directory + "/.build-id") == [])
     }
 
+    @Test(arguments: [(0o700, 0o600), (0o755, 0o644), (0o750, 0o640), (0o666, 0o644)])
+    func opensAFileToNobodyWhoMayNotReadItAnyway(_ source: Int, _ stored: Int) async throws {
+        let copy = directory.file("program")
+        try FileManager.default.copyItem(at: try await Fixtures.gcc.value.url, to: copy)
+        chmod(copy.path, mode_t(source))
+        guard case .added(let path, _) = try store.add(copy.path) else { return #expect(Bool(false)) }
+        let attributes = try FileManager.default.attributesOfItem(atPath: path)
+        #expect(attributes[.posixPermissions] as? Int == stored)
+    }
+
+    @Test func timesThatNoFileHasAreNoHarm() {
+        let entries = [Int.min, -1, 0, .max].map {
+            SymbolStore.Entry(path: "\($0)", buildID: [1], isDebugFile: true, bytes: 1, added: $0, origin: nil)
+        }
+        let removed = SymbolRetention(maxAgeSeconds: 250).removed(of: entries, now: 200)
+        #expect(removed.map(\.added) == [Int.min])
+    }
+
     @Test func takesMoreOfTheSameBuildInPlaceOfLess() async throws {
         let names = try await strip(["--strip-debug"])
         guard case .added(let path, [.symtab, .code]) = try store.add(names) else { return #expect(Bool(false)) }

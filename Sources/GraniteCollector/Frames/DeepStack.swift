@@ -42,11 +42,14 @@ struct DeepStack {
         )
     }
 
-    /// Frames behind the cycle count the turns that are not there.
+    /// Frames behind the cycle count the turns that are not there. What a stored report says of turns that cannot be is not counted.
     static func renumbered(_ frames: [Frame], around cycle: ThreadReport.FoldedCycle) -> [Frame] {
+        let (end, isEndless) = cycle.start.addingReportingOverflow(cycle.length)
+        let (product, overflow) = max(0, cycle.repeats).multipliedReportingOverflow(by: cycle.length)
+        let omitted = overflow || isEndless || product > .max - frames.count ? 0 : product
         var frames = frames
         for index in frames.indices {
-            frames[index].index = index < cycle.start + cycle.length ? index : index + cycle.repeats * cycle.length
+            frames[index].index = index < end ? index : index + omitted
         }
         return frames
     }

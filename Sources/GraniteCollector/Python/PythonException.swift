@@ -5,7 +5,8 @@
 package struct PythonException: Equatable, Sendable {
     /// `module.Name`; built-in ones without a module.
     package var type: String
-    /// What str() of it would give, at most ``PythonExceptionReader/maxMessage`` characters.
+    /// What str() of it gives for most classes: it is made of `args` alone, so that an OSError's lacks the file name, and a `__str__` of the
+    /// program's own does not count. At most ``PythonExceptionReader/maxMessage`` characters.
     package var message: String?
     /// The innermost entry of its traceback.
     package var file: String?

@@ -134,7 +134,10 @@ struct PythonValueText {
         let (open, close) = isTuple ? ("(", ")") : ("[", "]")
         if size == 0 { return open + close }
         guard depth < Self.maxDepth else { return "\(open)…\(size)\(close)" }
-        let items = objects.items(value, limit: Self.maxItems).map { text($0, depth: depth + 1) }
+        let values = objects.items(value, limit: Self.maxItems)
+        var items = values.map { text($0, depth: depth + 1) }
+        // An entry as dict.items() gives it, a header, a field of a form.
+        if isTuple, size == 2, items.count == 2, isSecretName(values[0]) { items[1] = Redaction.mark }
         let rest = size > items.count ? ["…\(size - items.count) more"] : []
         return open + (items + rest).joined(separator: ", ") + (isTuple && size == 1 ? "," : "") + close
     }
@@ -144,12 +147,20 @@ struct PythonValueText {
         if used == 0 { return "{}" }
         guard depth < Self.maxDepth, let table = objects.table(ofDict: value) else { return "{…\(used)}" }
         let entries = objects.entries(table, limit: Self.maxItems).map { key, entry in
-            let name = objects.text(key, limit: Self.maxCharacters)
-            let isSecret = name.map(Redaction.isSecretName) ?? false
-            return text(key, depth: Self.maxDepth) + ": " + (isSecret ? Redaction.mark : text(entry, depth: depth + 1))
+            text(key, depth: Self.maxDepth) + ": "
+                + (isSecretName(key) ? Redaction.mark : text(entry, depth: depth + 1))
         }
         let rest = Int(used) > entries.count ? ["…\(Int(used) - entries.count) more"] : []
         return "{" + (entries + rest).joined(separator: ", ") + "}"
+    }
+
+    /// Whether a str or bytes says that what belongs to it is a secret.
+    private func isSecretName(_ value: UInt64) -> Bool {
+        if let name = objects.text(value, limit: Self.maxCharacters) { return Redaction.isSecretName(name) }
+        guard objects.type(of: value)?.isBytes == true, let size = objects.size(of: value) else { return false }
+        let start = value &+ UInt64(objects.layout.bytesData)
+        let name = objects.pages.bytes(at: start, count: min(size, Self.maxCharacters))
+        return name.map { Redaction.isSecretName(String(decoding: $0, as: UTF8.self)) } ?? false
     }
 
     /// As Python quotes a string; what does not print becomes an escape.

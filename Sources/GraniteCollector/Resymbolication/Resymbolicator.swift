@@ -96,8 +96,11 @@ package struct Resymbolicator {
         {
             // The same frames, which may have become more by inlined ones.
             let positions = completed.positions + [completed.frames.count]
-            thread.folded?.start = positions[cycle.start]
-            thread.folded?.length = positions[end] - positions[cycle.start]
+            var cycle = cycle
+            cycle.length = positions[end] - positions[cycle.start]
+            cycle.start = positions[cycle.start]
+            thread.folded = cycle
+            if frames.first?.index != nil { thread.frames = DeepStack.renumbered(completed.frames, around: cycle) }
         }
         return thread
     }
@@ -202,7 +205,7 @@ package struct Resymbolicator {
     /// trampoline that the kernel returns by, and the resume function of a waiting async caller; all others are return addresses.
     private static func isReturnAddress(_ frame: Frame, after inner: Frame?) -> Bool {
         if frame.kind == .swiftAsync || frame.trust == .context { return false }
-        return inner?.symbol != "__restore_rt"
+        return inner?.isSignalTrampoline != true
     }
 
     /// The report's sentence begins with the function that did it; without symbols that was "The program", or a caller further out.

@@ -343,6 +343,8 @@ def locals_():
         floats = [1.0, -0.5, 1e300, float("inf")]
         texts = ["a'b", "line\n", "\U0002000b", "", b"\x00by'te", b""]
         settings = {"api_key": "k", "csrf": 1, "debug": None, 3: (4,), "nested": {"token": 1, "x": [1, 2, {}]}}
+        headers = {b"password": b"hunter2", b"host": 1}
+        pairs = [("token", "hunter2"), (b"api_key", 1), ("token", 1, 2), ("a", 1)]
         empty = ((), [], {}, set(), {1, 2})
         long_list = list(range(100000))
         long_text = "x" * 100000

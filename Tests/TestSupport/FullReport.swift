@@ -1,9 +1,9 @@
 // A report in which every field of every type is set: what the schema must describe.
 
-import GraniteReport
+package import GraniteReport
 
-enum FullReport {
-    static func make() -> CrashReport {
+package enum FullReport {
+    package static func make() -> CrashReport {
         var report = CrashReport(id: "01JDF3T8Q2M4V6X8ZB0D2F4H6K")
         report.time = "2026-11-24T13:40:12.345Z"
         report.kind = .signal
@@ -187,7 +187,7 @@ enum FullReport {
     }
 
     /// Dotted paths of all fields inside `value` that are nil or empty lists.
-    static func unset(in value: Any, path: String = "report") -> [String] {
+    package static func unset(in value: Any, path: String = "report") -> [String] {
         let mirror = Mirror(reflecting: value)
         if mirror.displayStyle == .optional {
             guard let wrapped = mirror.children.first else { return [path] }
