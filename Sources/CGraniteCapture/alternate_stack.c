@@ -76,14 +76,11 @@ static stack_t describe(const struct alternate_stack *stack) {
 
 /// Call before any crash. For the calling thread.
 static int enter_stack(struct alternate_stack *stack) {
-    sigset_t faults;
-    sigfillset(&faults);
-    sigset_t others = faults;
-    granite_action_open(&others);
-    for (int signal = 1; signal < NSIG; signal++) {
-        if (sigismember(&others, signal) == 1) sigdelset(&faults, signal);
-    }
-    granite_change_mask(SIG_UNBLOCK, &faults, NULL);
+    sigset_t mask;
+    sigemptyset(&mask);
+    granite_change_mask(SIG_BLOCK, NULL, &mask);
+    granite_action_open(&mask);
+    granite_change_mask(SIG_SETMASK, &mask, NULL);
     stack_t description = describe(stack);
     if (change_stack(&description, NULL) != 0) return errno;
     own = stack;
