@@ -9,7 +9,7 @@
 
 #include "core.h"
 
-enum { kept_signals = granite_fatal_signal_count + 1, versions = 8 };
+enum { kept_signals = granite_fatal_signal_count + 2, versions = 8 };
 
 /// A reader copies the current version while writers fill others: no lock, for sigaction is async-signal-safe.
 static struct {
@@ -32,7 +32,9 @@ static int index_of(int signal) {
     for (int i = 0; i < granite_fatal_signal_count; i++) {
         if (granite_fatal_signals[i] == signal) return i;
     }
-    return signal != 0 && signal == granite_core.park_signal ? granite_fatal_signal_count : -1;
+    if (signal == 0) return -1;
+    if (signal == granite_core.park_signal) return granite_fatal_signal_count;
+    return signal == granite_core.dump_signal ? granite_fatal_signal_count + 1 : -1;
 }
 
 /// Async-signal-safe.
@@ -57,12 +59,23 @@ void granite_action_remember(int signal, const struct sigaction *action) {
     if (index < 0) return;
     uint32_t mine = __atomic_add_fetch(&kept[index].taken, 1, __ATOMIC_ACQ_REL);
     kept[index].versions[mine % versions] = *action;
-    __atomic_store_n(&kept[index].current, mine, __ATOMIC_RELEASE);
+    // A writer that was interrupted may come here after younger ones: theirs stands.
+    uint32_t seen = __atomic_load_n(&kept[index].current, __ATOMIC_RELAXED);
+    while ((int32_t)(mine - seen) > 0 &&
+           !__atomic_compare_exchange_n(&kept[index].current, &seen, mine, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {
+    }
 }
 
 /// Async-signal-safe. abort(3) opens SIGABRT itself, so that one may stay blocked.
-void granite_action_open(sigset_t *set) {
+void granite_action_open_faults(sigset_t *set) {
     for (int i = 0; i < granite_fatal_signal_count; i++) {
         if (granite_fatal_signals[i] != SIGABRT) sigdelset(set, granite_fatal_signals[i]);
     }
+}
+
+/// Async-signal-safe.
+void granite_action_open(sigset_t *set) {
+    granite_action_open_faults(set);
+    if (granite_core.park_signal != 0) sigdelset(set, granite_core.park_signal);
+    if (granite_core.dump_signal != 0) sigdelset(set, granite_core.dump_signal);
 }

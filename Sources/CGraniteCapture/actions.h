@@ -21,8 +21,11 @@ bool granite_action_is_kept(int signal);
 bool granite_action_recall(int signal, struct sigaction *action);
 /// Async-signal-safe. The program wants this action from now on.
 void granite_action_remember(int signal, const struct sigaction *action);
-/// Async-signal-safe. Takes the signals whose blocking would cost a report out of a set: a fault while its signal is
-/// blocked kills at once, without a handler (sigaction(2)).
+/// Async-signal-safe. Takes the signals that a fault raises in the thread itself out of a set: a fault while its signal
+/// is blocked kills at once, without a handler (sigaction(2)).
+void granite_action_open_faults(sigset_t *set);
+/// Async-signal-safe. Takes the signals whose blocking would cost a report out of a set: those of faults, the park and
+/// the dump signal.
 void granite_action_open(sigset_t *set);
 
 /// actions_interpose.c. Call before any crash. Resolves granite_next_action; false if there is none.

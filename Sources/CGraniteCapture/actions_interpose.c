@@ -12,11 +12,19 @@
 
 #define INTERPOSED __attribute__((visibility("default")))
 
+typedef sighandler_t (*signal_function)(int, sighandler_t);
+/// The C library's signal(3) with the semantics of BSD and of System V.
+static signal_function next_bsd;
+static signal_function next_system_v;
+
 /// Call before any crash: dlsym locks and may allocate.
 bool granite_actions_load(void) {
-    if (!__atomic_load_n(&granite_next_action, __ATOMIC_ACQUIRE))
+    if (!__atomic_load_n(&granite_next_action, __ATOMIC_ACQUIRE)) {
+        __atomic_store_n(&next_bsd, (signal_function)dlsym(RTLD_NEXT, "signal"), __ATOMIC_RELEASE);
+        __atomic_store_n(&next_system_v, (signal_function)dlsym(RTLD_NEXT, "__sysv_signal"), __ATOMIC_RELEASE);
         __atomic_store_n(&granite_next_action, (granite_action_function)dlsym(RTLD_NEXT, "sigaction"),
                          __ATOMIC_RELEASE);
+    }
     return granite_next_action != NULL;
 }
 
@@ -48,13 +56,21 @@ INTERPOSED int sigaction(int signal, const struct sigaction *action, struct siga
     return 0;
 }
 
-/// Async-signal-safe.
+/// As safe as sigaction above. Only for the remembered signals it is ours: the C library's also knows siginterrupt(3).
 static sighandler_t set_handler(int signal, sighandler_t handler, int flags) {
+    bool is_bsd = flags & SA_RESTART;
+    signal_function *next = is_bsd ? &next_bsd : &next_system_v;
+    if (!is_remembered(signal) && granite_actions_load() && *next) return (*next)(signal, handler);
+    if (handler == SIG_ERR) {
+        errno = EINVAL;
+        return SIG_ERR;
+    }
     struct sigaction action;
     struct sigaction old;
     memset(&action, 0, sizeof action);
     action.sa_handler = handler;
     action.sa_flags = flags;
+    if (is_bsd) sigaddset(&action.sa_mask, signal);
     return sigaction(signal, &action, &old) == 0 ? old.sa_handler : SIG_ERR;
 }
 

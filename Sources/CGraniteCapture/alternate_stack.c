@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "actions.h"
+#include "arch.h"
 #include "core.h"
 #include "frame_pointers.h"
 #include "system.h"
@@ -76,14 +77,11 @@ static stack_t describe(const struct alternate_stack *stack) {
 
 /// Call before any crash. For the calling thread.
 static int enter_stack(struct alternate_stack *stack) {
-    sigset_t faults;
-    sigfillset(&faults);
-    sigset_t others = faults;
-    granite_action_open(&others);
-    for (int signal = 1; signal < NSIG; signal++) {
-        if (sigismember(&others, signal) == 1) sigdelset(&faults, signal);
-    }
-    granite_change_mask(SIG_UNBLOCK, &faults, NULL);
+    sigset_t mask;
+    sigemptyset(&mask);
+    granite_change_mask(SIG_BLOCK, NULL, &mask);
+    granite_action_open(&mask);
+    granite_change_mask(SIG_SETMASK, &mask, NULL);
     stack_t description = describe(stack);
     if (change_stack(&description, NULL) != 0) return errno;
     own = stack;
@@ -105,16 +103,24 @@ int granite_alternate_stack_install(void) {
     return stack ? enter_stack(stack) : ENOMEM;
 }
 
+/// Call before any crash. How many of the stack's bytes lie below `frame`, one of the calling thread's first. The thread
+/// control block is in the last page of the stack that the C library made (glibc, nptl/allocatestack.c).
+static size_t bytes_below(const void *frame, size_t stack_bytes) {
+    uintptr_t end = ((uintptr_t)granite_arch_thread_pointer() + 4095) & ~(uintptr_t)4095;
+    uintptr_t above = end - (uintptr_t)frame;
+    return above < stack_bytes ? stack_bytes - above : 0;
+}
+
 /// The first function of every thread; it is in all their stacks. Call before any crash.
 static void *granite_run_thread(void *value) {
     struct alternate_stack *stack = value;
-    granite_frame_pointers_begin(__builtin_frame_address(0), stack->thread_stack_bytes);
+    const void *frame = __builtin_frame_address(0);
+    granite_frame_pointers_begin(frame, bytes_below(frame, stack->thread_stack_bytes));
     if (enter_stack(stack) == 0) pthread_setspecific(key, stack);
     return stack->start(stack->argument);
 }
 
-/// Call before any crash. The stack of a thread with these attributes. Its first frames lie a little below the stack's
-/// end, so it reaches a little below the stack as well: there the guard page is.
+/// Call before any crash. The stack of a thread with these attributes, without its guard page (glibc adds that).
 static size_t stack_bytes_of(const pthread_attr_t *attributes) {
     size_t size = 0;
     if (attributes) return pthread_attr_getstacksize(attributes, &size) == 0 ? size : 0;

@@ -1,4 +1,4 @@
-// A stack of its own for the capture of a dying process: the thread's alternate stack may be the program's, and as small
+// A stack of its own for captures in a signal handler: the thread's alternate stack may be the program's, and as small
 // as a signal frame (faulthandler's, Sentry's), or none.
 
 #define _GNU_SOURCE

@@ -27,13 +27,15 @@ enum {
 uintptr_t granite_abort_start;
 uintptr_t granite_abort_end;
 
-static __thread const struct granite_chained *innermost __attribute__((tls_model("initial-exec")));
+/// Of the calling thread, outermost first.
+static __thread struct granite_chained records[most_nested] __attribute__((tls_model("initial-exec")));
+static __thread uint32_t record_count __attribute__((tls_model("initial-exec")));
 
 /// The last fault that the program's handler was asked about.
 struct last_fault {
     uint64_t fingerprint;
     uint32_t times;
-    bool returned;  ///< to the same instruction with the same registers: it did not leave by siglongjmp(3) or go elsewhere
+    bool returned;  ///< to the same instruction and registers: it did not leave by siglongjmp(3) or go elsewhere
 };
 static __thread struct last_fault last __attribute__((tls_model("initial-exec")));
 
@@ -44,31 +46,55 @@ static uint64_t stack_pointer_of(const ucontext_t *context) {
     return registers[GRANITE_ARCH_STACK_POINTER];
 }
 
-/// Async-signal-safe. A handler may have left by siglongjmp(3): then the record is gone, and the interrupted code does
-/// not run below it on the same stack.
+/// Async-signal-safe. Whether the address lies on the alternate stack that the thread had when the signal came
+/// (sigreturn(2), uc_stack).
+static bool is_on_alternate_stack(uint64_t address, const ucontext_t *context) {
+    return address - (uint64_t)(uintptr_t)context->uc_stack.ss_sp < context->uc_stack.ss_size;
+}
+
+/// Async-signal-safe. A handler may have left by siglongjmp(3): then its frame is gone, and the interrupted code does
+/// not run below it on the same stack. A thread's own stack often lies right below its alternate one: near is not
+/// enough.
 static bool is_live(const struct granite_chained *chained, const ucontext_t *context) {
-    enum { deepest = 1 << 20 };
+    enum { deepest = 1 << 20, largest_signal_frame = 64 << 10 };
     uint64_t stack_pointer = stack_pointer_of(context);
-    uint64_t record = (uint64_t)(uintptr_t)chained;
-    if (stack_pointer >= record || record - stack_pointer > deepest) return false;
+    if (stack_pointer >= chained->frame || chained->frame - stack_pointer > deepest) return false;
+    if (is_on_alternate_stack(chained->frame, context) != is_on_alternate_stack(stack_pointer, context)) return false;
+    // The kernel put the context above our frame; it is overwritten if the handler left and others ran there.
+    if ((uint64_t)(uintptr_t)chained->context - chained->frame > largest_signal_frame) return false;
     return stack_pointer_of(chained->context) == chained->stack_pointer;
 }
 
-/// Async-signal-safe. The records of this thread that are live, innermost first.
-static const struct granite_chained *live_records(const ucontext_t *context) {
-    while (innermost && !is_live(innermost, context)) innermost = innermost->outer;
-    return innermost;
+/// Async-signal-safe. How many records of this thread are live. What lies below a live frame is live, too.
+static uint32_t count_live_records(const ucontext_t *context) {
+    while (record_count > 0 && !is_live(&records[record_count - 1], context)) record_count--;
+    return record_count;
+}
+
+/// Async-signal-safe. Whether a handler has overflowed the alternate stack: the kernel then begins it anew, over that
+/// handler's own frames, and asking again would never end. Ours has a guard page below.
+static bool has_overflowed(const siginfo_t *information, const ucontext_t *context) {
+    enum { guard_bytes = 4096 };
+    if (information->si_code <= 0) return false;
+    uint64_t last_of_guard = (uint64_t)(uintptr_t)context->uc_stack.ss_sp - 1;
+    if (last_of_guard - (uint64_t)(uintptr_t)information->si_addr >= guard_bytes &&
+        last_of_guard - stack_pointer_of(context) >= guard_bytes)
+        return false;
+    for (uint32_t i = 0; i < record_count; i++) {
+        if (is_on_alternate_stack(records[i].frame, context)) return true;
+    }
+    return false;
 }
 
 /// Async-signal-safe.
 const struct granite_chained *granite_chain_raised(int signal, const siginfo_t *information,
                                                    const ucontext_t *context) {
     if (information->si_code > 0 || information->si_pid != granite_core.pid) return NULL;
-    const struct granite_chained *found = NULL;
-    for (const struct granite_chained *each = live_records(context); each; each = each->outer) {
-        if (each->signal == signal) found = each;
+    uint32_t count = count_live_records(context);
+    for (uint32_t i = 0; i < count; i++) {
+        if (records[i].signal == signal) return &records[i];
     }
-    return found;
+    return NULL;
 }
 
 /// Async-signal-safe. Whether the interrupted code is abort(3), which kills whatever a handler does: its return address
@@ -89,9 +115,12 @@ static uint64_t fingerprint_of(const siginfo_t *information, const ucontext_t *c
     granite_arch_store_registers(context, registers);
     uint64_t hash = 0xcbf29ce484222325u ^ (uint64_t)(uintptr_t)information->si_addr;
     for (int i = 0; i < GRANITE_ARCH_REGISTERS; i++) hash = (hash ^ registers[i]) * 0x100000001b3u;
-    // Not past the page: the stack may end there. A wild stack pointer is not read at all.
+    // Not past the page: the stack may end there. A wild stack pointer is not read at all, nor a stack that is the
+    // fault itself: it has overflowed, and the pointer is in the guard page or at its edge.
+    enum { largest_probe = 64 << 10, words_bytes = stack_words_compared * sizeof(uint64_t) };
     uint64_t stack_pointer = registers[GRANITE_ARCH_STACK_POINTER];
-    if (!granite_stack_is_own(stack_pointer)) return hash;
+    uint64_t distance = (uint64_t)(uintptr_t)information->si_addr - (stack_pointer - largest_probe);
+    if (!granite_stack_is_own(stack_pointer) || distance <= largest_probe + words_bytes) return hash;
     const uint64_t *words = (const uint64_t *)(uintptr_t)(stack_pointer & ~(uint64_t)7);
     for (int i = 0; i < stack_words_compared; i++) {
         hash = (hash ^ words[i]) * 0x100000001b3u;
@@ -163,10 +192,11 @@ bool granite_chain_run(int signal, siginfo_t *information, ucontext_t *context) 
     // The kernel kills by a fault that is ignored, abort(3) by its own.
     if (!has_handler)
         return action.sa_handler == SIG_IGN && information->si_code <= 0 && !is_in_abort(signal, information, context);
-    uint32_t depth = 0;
-    for (const struct granite_chained *each = live_records(context); each; each = each->outer) {
-        depth++;
-        if (each->signal == signal && each->defers && information->si_code > 0) return false;  // the handler's own fault
+    if (has_overflowed(information, context)) return false;
+    uint32_t depth = count_live_records(context);
+    for (uint32_t i = 0; i < depth; i++) {
+        // The handler's own fault.
+        if (records[i].signal == signal && records[i].defers && information->si_code > 0) return false;
     }
     if (depth >= most_nested || is_futile(information, context)) return false;
     note(signal, context);
@@ -176,19 +206,19 @@ bool granite_chain_run(int signal, siginfo_t *information, ucontext_t *context) 
         once.sa_handler = SIG_DFL;
         granite_action_remember(signal, &once);
     }
-    struct granite_chained chained = {.outer = innermost,
-                                      .signal = signal,
-                                      .context = context,
-                                      .information = information,
-                                      .defers = !(action.sa_flags & SA_NODEFER),
-                                      .stack_pointer = stack_pointer_of(context)};
-    innermost = &chained;
+    records[depth] = (struct granite_chained){.frame = (uint64_t)(uintptr_t)__builtin_frame_address(0),
+                                              .signal = signal,
+                                              .context = context,
+                                              .information = information,
+                                              .defers = !(action.sa_flags & SA_NODEFER),
+                                              .stack_pointer = stack_pointer_of(context)};
+    record_count = depth + 1;
     uint64_t before[GRANITE_ARCH_REGISTERS];
     uint64_t after[GRANITE_ARCH_REGISTERS];
     granite_arch_store_registers(context, before);
     call(&action, signal, information, context);
     granite_arch_store_registers(context, after);
     last.returned = memcmp(before, after, sizeof before) == 0;
-    innermost = chained.outer;
+    record_count = depth;
     return !is_in_abort(signal, information, context);
 }

@@ -10,9 +10,10 @@
 
 #pragma GCC visibility push(hidden)
 
-/// A signal that the program's handler is being asked about. Lives on the stack of our handler.
+/// A signal that the program's handler is being asked about. Kept by the thread, not in our handler's frame: what a
+/// handler that left by siglongjmp(3) had there may be overwritten.
 struct granite_chained {
-    const struct granite_chained *outer;
+    uint64_t frame;  ///< of our handler, as an address
     int signal;
     const ucontext_t *context;
     const siginfo_t *information;

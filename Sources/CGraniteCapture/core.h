@@ -1,9 +1,9 @@
 // The state of the capture core and what its files offer each other. Not for other modules.
 //
 // A file is either reachable from a signal handler (core, handler, chain, actions, capture_stack, descriptors, park,
-// walk, watchdog, mappings, snapshot, memory_server, modules, frame_pointers, capture_now, dump) or only called before a crash
-// (install, actions_interpose, chain_load, alternate_stack, signal_mask, walk_load, modules_load, fork). Tests/GraniteCaptureTests checks the undefined symbols of the first kind against a
-// list.
+// walk, watchdog, mappings, snapshot, memory_server, modules, frame_pointers, capture_now, dump) or only called before
+// a crash (install, actions_interpose, chain_load, alternate_stack, signal_mask, walk_load, modules_load, fork).
+// Tests/GraniteCaptureTests checks the undefined symbols of the first kind against a list.
 
 #ifndef GRANITE_CORE_H
 #define GRANITE_CORE_H
@@ -101,6 +101,9 @@ void granite_park_return_profile_signal(bool in_child);
 /// Async-signal-safe. For a thread that faults while another one captures: stores its registers for that capture,
 /// waits. Returns when that capture let its threads go.
 void granite_park_faulted(const ucontext_t *context);
+/// Async-signal-safe but for what the program's handler does. Gives a signal whose handler is ours, but which is not
+/// from us, to the handler that the program wants for it.
+void granite_park_pass_on(int signal, siginfo_t *information, void *context);
 
 // dump.c
 /// Async-signal-safe. SA_SIGINFO handler of the dump signal.
@@ -133,7 +136,7 @@ const struct granite_mapping *granite_mapping_vdso(void);
 
 // capture_stack.c
 /// Async-signal-safe. Runs `body(argument)` on the stack that is kept for captures. Only for the thread that holds the
-/// gate, in a handler that never lets it go.
+/// gate, in a signal handler that keeps it until this returned.
 void granite_run_on_capture_stack(void (*body)(void *), void *argument);
 
 // descriptors.c
@@ -141,8 +144,8 @@ void granite_run_on_capture_stack(void (*body)(void *), void *argument);
 struct granite_descriptor granite_descriptor_identify(int descriptor);
 /// Async-signal-safe. Whether `descriptor` still stands for that.
 bool granite_descriptor_is(int descriptor, struct granite_descriptor expected);
-/// Async-signal-safe. Finds out whether page_fd and memory_socket may be used: the program may have closed them, or given
-/// their number to another file, and we must not write into that.
+/// Async-signal-safe. Finds out whether page_fd and memory_socket may be used: the program may have closed them, or
+/// given their number to another file, and we must not write into that.
 void granite_descriptors_check(void);
 
 // watchdog.c
@@ -182,7 +185,8 @@ int granite_modules_next(granite_module_callback callback, void *data);
 void granite_walk_load(void);
 
 // alternate_stack.c
-/// Call before any crash. Opens the signals of faults in the calling thread, whoever blocked them. Gives the calling thread an alternate stack; returns 0 or an errno value.
+/// Call before any crash. Opens the signals of faults, the park and the dump signal in the calling thread, whoever
+/// blocked them, and gives it an alternate stack. Returns 0 or an errno value.
 int granite_alternate_stack_install(void);
 
 // fork.c

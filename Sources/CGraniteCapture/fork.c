@@ -3,19 +3,25 @@
 
 #define _GNU_SOURCE
 #include <pthread.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "actions.h"
 #include "core.h"
 
+/// Async-signal-safe.
+static bool is_ours(const struct sigaction *action) {
+    return action->sa_flags & SA_SIGINFO &&
+           (action->sa_sigaction == granite_handle_fatal || action->sa_sigaction == granite_handle_park ||
+            action->sa_sigaction == granite_handle_dump);
+}
+
 /// Async-signal-safe: sigaction. The child gets what the program wanted (faulthandler's handler); one that came past us
-/// is its own business.
+/// is its own business. No signal is pending in a new child (fork(2)), so none of ours comes late.
 static void reset_if_ours(int signal) {
     struct sigaction action;
     if (granite_action_change(signal, NULL, &action) != 0) return;
-    if (!(action.sa_flags & SA_SIGINFO) || action.sa_sigaction != granite_handle_fatal) return;
+    if (!is_ours(&action)) return;
     if (granite_action_recall(signal, &action)) granite_action_change(signal, &action, NULL);
 }
 
@@ -23,12 +29,9 @@ static void reset_if_ours(int signal) {
 static void leave_signals(void) {
     granite_core.installed = false;
     for (int i = 0; i < granite_fatal_signal_count; i++) reset_if_ours(granite_fatal_signals[i]);
+    reset_if_ours(granite_core.park_signal);
+    reset_if_ours(granite_core.dump_signal);
     granite_park_return_profile_signal(true);
-    struct sigaction action;
-    memset(&action, 0, sizeof action);
-    action.sa_handler = SIG_IGN;  // a late park signal must not kill it
-    granite_action_change(granite_core.park_signal, &action, NULL);
-    granite_action_change(granite_core.dump_signal, &action, NULL);
 }
 
 /// Async-signal-safe, as all in a child of a threaded process must be (fork(2)): sigaction, mmap, close.
@@ -47,8 +50,12 @@ static void leave_in_child(void) {
     if (granite_descriptor_is(granite_core.page_fd, granite_core.page_identity)) close(granite_core.page_fd);
     granite_core.memory_socket = -1;
     granite_core.page_fd = -1;
+    // A thread that did not come along may have been in the middle of a capture.
     granite_core.gate = 0;
     granite_core.parking = 0;
+    granite_core.guarded = false;
+    granite_core.first_signal = 0;
+    granite_modules_freeze(false);
 }
 
 /// Call before any crash.

@@ -18,9 +18,7 @@ const int granite_fatal_signals[granite_fatal_signal_count] = {SIGSEGV, SIGBUS, 
 /// Async-signal-safe: sigfillset and sigdelset are in the list of signal-safety(7).
 void granite_fill_handler_mask(sigset_t *mask) {
     sigfillset(mask);
-    for (int i = 0; i < granite_fatal_signal_count; i++) {
-        if (granite_fatal_signals[i] != SIGABRT) sigdelset(mask, granite_fatal_signals[i]);
-    }
+    granite_action_open_faults(mask);
 }
 
 /// Async-signal-safe: an atomic store.

@@ -85,6 +85,7 @@ static void keep_previous_action(int signal) {
 /// Call before any crash. Returns 0 or an errno value.
 static int install_handlers(void) {
     keep_previous_action(granite_core.park_signal);
+    keep_previous_action(granite_core.dump_signal);
     struct sigaction park;
     memset(&park, 0, sizeof park);
     park.sa_sigaction = granite_handle_park;
@@ -125,6 +126,11 @@ static size_t first_stack_bytes(void) {
     return getrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur < most ? (size_t)limit.rlim_cur : most;
 }
 
+/// Call before any crash. Who reads a process id in the page may send the dump signal, whose default action kills.
+static void announce(void) {
+    __atomic_store_n(&granite_core.page->pid, (uint32_t)granite_core.pid, __ATOMIC_RELEASE);
+}
+
 /// Call before any crash.
 int granite_capture_install(const struct granite_capture_options *options) {
     if (granite_core.page) return EALREADY;
@@ -143,12 +149,16 @@ int granite_capture_install(const struct granite_capture_options *options) {
     granite_core.serve_deadline_ns =
         (uint64_t)(options->serve_deadline_ms ? options->serve_deadline_ms : 1000) * 1000000;
     granite_core.stack_bytes = options->stack_bytes ? options->stack_bytes : 64 << 10;
-    granite_core.crashed_stack_bytes = options->crashed_stack_bytes ? options->crashed_stack_bytes : (8 << 20) + (256 << 10);
-    granite_core.page->pid = (uint32_t)granite_core.pid;
+    granite_core.crashed_stack_bytes =
+        options->crashed_stack_bytes ? options->crashed_stack_bytes : (8 << 20) + (256 << 10);
     granite_core.page->level = options->level;
     granite_core.page->started_ns = granite_clock_ns(CLOCK_REALTIME);
     error = granite_fork_watch();  // the page is written at every level
-    if (error != 0 || options->level == GRANITE_LEVEL_OFF) return error;
+    if (error != 0) return error;
+    if (options->level == GRANITE_LEVEL_OFF) {
+        announce();
+        return 0;
+    }
 
     if (!granite_actions_load()) return ENOSYS;
     granite_core.park_signal = SIGRTMAX - 3;
@@ -161,7 +171,9 @@ int granite_capture_install(const struct granite_capture_options *options) {
     error = granite_alternate_stack_install();
     if (error != 0) return error;
     granite_core.installed = true;
-    return install_handlers();
+    error = install_handlers();
+    if (error == 0) announce();
+    return error;
 }
 
 /// Async-signal-safe: stores. Any thread, when the interpreter is initialized.

@@ -75,9 +75,9 @@ static void stay_parked(uint32_t sequence) {
     }
 }
 
-/// Async-signal-safe. SIGPROF belongs to profilers, and the program may have found another use for the park signal: what
-/// is not ours goes to them.
-static void pass_on(int signal, siginfo_t *information, void *context) {
+/// Async-signal-safe. SIGPROF belongs to profilers, and the program may have found another use for the park and the
+/// dump signal: what is not ours goes to them.
+void granite_park_pass_on(int signal, siginfo_t *information, void *context) {
     struct sigaction kept;
     const struct sigaction *previous = &granite_core.previous_profile_action;
     if (signal != SIGPROF) previous = granite_action_recall(signal, &kept) ? &kept : NULL;
@@ -106,7 +106,7 @@ void granite_handle_park(int signal, siginfo_t *information, void *context) {
     uint32_t me = granite_thread_id();
     if (lost) ours = is_awaited(me);
     if (!ours) {
-        pass_on(signal, information, context);
+        granite_park_pass_on(signal, information, context);
     } else if (sequence == 0 || __atomic_load_n(&granite_core.gate, __ATOMIC_ACQUIRE) == me) {
         // Late for a capture that is over. The thread that captures may have one pending from a former capture, and
         // libunwind opens it by sigprocmask: it must not park itself.

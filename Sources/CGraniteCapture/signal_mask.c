@@ -17,8 +17,6 @@ typedef int (*mask_function)(int, const sigset_t *, sigset_t *);
 static const sigset_t *without_our_signals(int how, const sigset_t *set, sigset_t *copy) {
     if (!set || how == SIG_UNBLOCK || !granite_core.installed) return set;
     *copy = *set;
-    sigdelset(copy, granite_core.park_signal);
-    sigdelset(copy, granite_core.dump_signal);
     granite_action_open(copy);
     return copy;
 }

@@ -71,8 +71,10 @@ uint32_t granite_capture_test_walk(const void *context, bool *faulted) {
     granite_fill_handler_mask(&handler_mask);
     granite_change_mask(SIG_BLOCK, &handler_mask, &own_mask);
     uint32_t me = granite_thread_id();
-    if (!__atomic_compare_exchange_n(&granite_core.gate, &free_gate, me, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+    if (!__atomic_compare_exchange_n(&granite_core.gate, &free_gate, me, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+        granite_change_mask(SIG_SETMASK, &own_mask, NULL);
         return 0;
+    }
     struct granite_capture *capture = &granite_core.page->capture;
     capture->handler_frame_count = 0;
     capture->flags = 0;

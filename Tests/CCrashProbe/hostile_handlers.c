@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -20,6 +21,7 @@
 typedef void (*information_handler)(int, siginfo_t *, void *);
 
 static struct sigaction previous;
+static volatile int calls;
 
 static int take(int signal, information_handler handler, int flags) {
     struct sigaction action = {.sa_flags = SA_SIGINFO | flags};
@@ -67,9 +69,48 @@ static KEPT int fault_deeper(int depth) {
     return result + room[0];
 }
 
+static void write_over_stack(int number) {
+    char room[8192];
+    memset(room, 0xa5, sizeof room);
+    STAY;
+    calls += room[number % 16] & 1;
+}
+
+/// Handlers of faults run on the alternate stack, so that a second signal there overwrites what siglongjmp left behind.
+static KEPT int overwrite_alternate_stack(void) {
+    struct sigaction action = {.sa_flags = SA_ONSTACK};
+    action.sa_handler = write_over_stack;
+    sigemptyset(&action.sa_mask);
+    return sigaction(SIGUSR1, &action, NULL) != 0 || raise(SIGUSR1) != 0;
+}
+
+static int probing_flags;
+
+static KEPT int try_deeper(int depth) {
+    volatile char room[512];
+    room[0] = (char)depth;
+    int result = depth == 0 ? try_address() : try_deeper(depth - 1);
+    STAY;
+    return result + room[0] * 0;
+}
+
+static KEPT int probe_addresses(void) {
+    if (take(SIGSEGV, leave, probing_flags) != 0) return 70;
+    for (int i = 0; i < 3; i++) {
+        if (try_address() != 1) return 1;
+    }
+    if (try_deeper(20) != 1 || try_address() != 1) return 2;
+    if (overwrite_alternate_stack() != 0 || try_address() != 1 || try_deeper(20) != 1) return 3;
+    return 0;
+}
+
+int granite_hostile_thread_recovers(int flags) {
+    probing_flags = flags;
+    return granite_probe_on_thread(256 << 10, probe_addresses);
+}
+
 KEPT int granite_hostile_fault_after_recovery(void) {
-    // On the thread's own stack, where what siglongjmp left behind is overwritten by deeper calls.
-    if (take(SIGSEGV, leave, 0) != 0 || try_address() != 1) return 70;
+    if (take(SIGSEGV, leave, 0) != 0 || try_address() != 1 || overwrite_alternate_stack() != 0) return 70;
     signal(SIGSEGV, SIG_DFL);
     int result = fault_deeper(20);
     STAY;
@@ -233,11 +274,32 @@ KEPT int granite_hostile_handler_faults(void) {
     return result;
 }
 
-static volatile int calls;
-
 static void count(int number) {
     (void)number;
     calls++;
+}
+
+static int overflow(void) { return granite_probe_overflow(0); }
+
+KEPT int granite_hostile_overflow_with_handler(int on_thread) {
+    if (take(SIGSEGV, restore_previous_and_raise, SA_NODEFER | SA_ONSTACK) != 0) return 70;
+    int result = on_thread ? granite_probe_on_thread(256 << 10, overflow) : overflow();
+    STAY;
+    return result;
+}
+
+static void overflow_too(int number, siginfo_t *information, void *context) {
+    (void)number;
+    (void)information;
+    (void)context;
+    granite_probe_overflow(0);
+    STAY;
+}
+
+KEPT int granite_hostile_handler_overflows(void) {
+    int result = take_and_fault(overflow_too, 0);
+    STAY;
+    return result;
 }
 
 KEPT int granite_hostile_handler_once(void) {
@@ -313,5 +375,62 @@ int granite_hostile_actions_are_true(void) {
     if (signal(SIGSEGV, SIG_DFL) == SIG_ERR || signal(SIGSEGV, SIG_IGN) != SIG_DFL) return 7;
     struct kernel_action kernel;
     if (syscall(SYS_rt_sigaction, SIGSEGV, NULL, &kernel, 8) != 0) return 8;
-    return (void *)kernel.handler == (void *)SIG_IGN ? 9 : 0;
+    if ((void *)kernel.handler == (void *)SIG_IGN) return 9;
+    if (signal(SIGSEGV, SIG_ERR) != SIG_ERR || signal(SIGUSR1, SIG_ERR) != SIG_ERR) return 10;
+    // siginterrupt(3) is a promise about the next signal(3).
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"  // what it promises still holds
+    int promised = siginterrupt(SIGUSR1, 1);
+#pragma GCC diagnostic pop
+    if (promised != 0 || signal(SIGUSR1, count) != SIG_DFL) return 11;
+    if (sigaction(SIGUSR1, NULL, &now) != 0 || now.sa_flags & SA_RESTART) return 12;
+    return sigismember(&now.sa_mask, SIGUSR1) == 1 ? 0 : 13;
+}
+
+/// The kernel's handler must stay what it is, and what the program sent itself must find its handler.
+static int keeps_signal(int number) {
+    struct kernel_action before;
+    struct kernel_action after;
+    int calls_before = calls;
+    if (syscall(SYS_rt_sigaction, number, NULL, &before, 8) != 0) return 1;
+    if (signal(number, SIG_DFL) == SIG_ERR) return 2;
+    if (syscall(SYS_rt_sigaction, number, NULL, &after, 8) != 0 || before.handler != after.handler) return 3;
+    if (signal(number, count) != SIG_DFL) return 4;
+    if (raise(number) != 0 || calls != calls_before + 1) return 5;
+    return 0;
+}
+
+int granite_hostile_signals_are_kept(void) {
+    int park = keeps_signal(SIGRTMAX - 3);
+    int dump = keeps_signal(SIGRTMAX - 4);
+    if (park != 0 || dump != 0) return park * 10 + dump;
+    pid_t child = fork();
+    if (child == 0) {
+        // The child has the program's handlers.
+        struct kernel_action action;
+        for (int number = SIGRTMAX - 4; number <= SIGRTMAX - 3; number++) {
+            if (syscall(SYS_rt_sigaction, number, NULL, &action, 8) != 0) _exit(1);
+            if ((void *)action.handler != (void *)count) _exit(2);
+        }
+        _exit(0);
+    }
+    int status;
+    return child > 0 && waitpid(child, &status, 0) == child && status == 0 ? 0 : 60;
+}
+
+static volatile int mask_is_open;
+
+static void look_at_mask(int number) {
+    (void)number;
+    uint64_t mask = 0;
+    syscall(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &mask, 8);
+    mask_is_open = !(mask >> (SIGRTMAX - 4) & 1) && !(mask >> (SIGRTMAX - 5) & 1) && !(mask >> (SIGSEGV - 1) & 1);
+}
+
+int granite_hostile_handler_masks_are_open(void) {
+    struct sigaction action = {.sa_flags = 0};
+    action.sa_handler = look_at_mask;
+    sigfillset(&action.sa_mask);
+    if (sigaction(SIGUSR1, &action, NULL) != 0 || raise(SIGUSR1) != 0) return 70;
+    return mask_is_open ? 0 : 1;
 }

@@ -252,17 +252,39 @@ KEPT int granite_hostile_overflow_without_alternate_stack(void) {
     return result;
 }
 
-KEPT int granite_hostile_overflow_with_small_alternate_stack(void) {
-    size_t size = getauxval(51 /* AT_MINSIGSTKSZ */) + 4096;
+/// An alternate stack with this much more than a signal frame needs. Returns 0 or an exit status.
+static int take_small_alternate_stack(size_t more) {
+    size_t size = getauxval(51 /* AT_MINSIGSTKSZ */) + more;
     stack_t small = {.ss_size = size};
     // A page below that may not be touched shows who needs more.
     char *memory = mmap(NULL, (size + 8191) & ~(size_t)4095, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED || mprotect(memory, 4096, PROT_NONE) != 0) return 70;
     small.ss_sp = memory + 4096;
-    if (sigaltstack(&small, NULL) != 0) return 71;
+    return sigaltstack(&small, NULL) != 0 ? 71 : 0;
+}
+
+KEPT int granite_hostile_overflow_with_small_alternate_stack(void) {
+    int error = take_small_alternate_stack(4096);
+    if (error != 0) return error;
     int result = granite_probe_overflow(0);
     STAY;
     return result;
+}
+
+KEPT int granite_hostile_dump_with_small_alternate_stack(uint64_t word) {
+    enum { more = 2048 };
+    int error = take_small_alternate_stack(more);
+    if (error != 0) return error;
+    siginfo_t information;
+    memset(&information, 0, sizeof information);
+    information.si_code = SI_QUEUE;
+    information.si_pid = getpid();
+    information.si_uid = getuid();
+    information.si_value.sival_ptr = (void *)(uintptr_t)word;
+    if (syscall(SYS_rt_tgsigqueueinfo, getpid(), gettid(), SIGRTMAX - 4, &information) != 0) return 72;
+    stack_t now;
+    STAY;
+    return sigaltstack(NULL, &now) == 0 && now.ss_size == getauxval(51) + more ? 0 : 73;
 }
 
 static int fault_in_clone(void *unused) {

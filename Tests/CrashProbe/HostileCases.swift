@@ -27,9 +27,15 @@ enum HostileCases {
         "wild-stack-pointer": { _ in granite_hostile_wild_stack_pointer() },
         "altstack-off-overflow": { _ in granite_hostile_overflow_without_alternate_stack() },
         "altstack-small-overflow": { _ in granite_hostile_overflow_with_small_alternate_stack() },
+        "altstack-small-dump": { _ in
+            let asked = UInt64(GRANITE_DUMP_MAGIC) << 48 | 1 << 32 | UInt64(GRANITE_CAUSE_ASKED.rawValue)
+            return granite_hostile_dump_with_small_alternate_stack(asked)
+        },
         "clone": { _ in granite_hostile_fault_in_clone() },
         "allocation-as-in-capture": { _ in granite_hostile_allocate_as_in_capture() },
         "own-handler-recovers": { _ in granite_hostile_handler_recovers() },
+        "own-handler-recovers-thread": { _ in granite_hostile_thread_recovers(0) },
+        "own-handler-recovers-thread-nodefer": { _ in granite_hostile_thread_recovers(Int32(SA_NODEFER)) },
         "own-handler-recovered-once": { _ in granite_hostile_fault_after_recovery() },
         "own-handler-mends": { _ in granite_hostile_handler_mends() },
         "own-handler-skips": { _ in granite_hostile_handler_skips() },
@@ -37,16 +43,21 @@ enum HostileCases {
         "own-handler-restores": { _ in granite_hostile_handler_restores() },
         "own-handler-raises": { _ in granite_hostile_handler_raises() },
         "own-handler-faulthandler": { _ in granite_hostile_handler_raises_previous() },
+        "own-handler-overflow-main": { _ in granite_hostile_overflow_with_handler(0) },
+        "own-handler-overflow-pthread": { _ in granite_hostile_overflow_with_handler(1) },
         "own-handler-sentry": { _ in granite_hostile_handler_of_sentry() },
         "own-handler-aborts": { _ in granite_hostile_handler_aborts() },
         "own-handler-exits": { _ in granite_hostile_handler_exits() },
         "own-handler-faults": { _ in granite_hostile_handler_faults() },
+        "own-handler-overflows": { _ in granite_hostile_handler_overflows() },
         "own-handler-once": { _ in granite_hostile_handler_once() },
         "own-handler-raw": { _ in granite_hostile_handler_raw() },
         "own-handler-abort-returns": { _ in granite_hostile_abort_handler_returns() },
         "own-handler-abort-ignored": { _ in granite_hostile_abort_ignored() },
         "own-handler-raise": { _ in granite_hostile_raise_is_harmless() },
         "own-handler-asked": { _ in granite_hostile_actions_are_true() },
+        "own-handler-kept": { _ in granite_hostile_signals_are_kept() },
+        "own-handler-masked": { _ in granite_hostile_handler_masks_are_open() },
         "errno-kept": { _ in
             granite_hostile_errno_is_kept { _ = granite_capture_now(5, "errno", "a live capture", 0, nil, 0, nil, 0) }
         },

@@ -130,6 +130,16 @@ struct HostileStateTests {
         #expect(stacks.contains { $0.address < bounds[0] })
     }
 
+    /// faulthandler gives Python's threads an alternate stack that holds little more than a signal frame.
+    @Test func aDumpNeedsNoMoreOfAnAlternateStackThanTheSignalFrame() async throws {
+        let run = try await ProbeRun.run("altstack-small-dump", level: "full")
+        #expect(run.ending == .code(0))
+        let capture = try run.page.capture()
+        #expect(capture.kind == .dump)
+        #expect(capture.stage == .finished)
+        #expect(capture.flags == [])
+    }
+
     /// Past the C library nothing can keep a signal open: the kernel kills without a handler (sigaction(2)).
     @Test func aFaultBlockedByTheSystemCallItselfIsAKnownLimit() async throws {
         let run = try await ProbeRun.run("all-blocked-raw")

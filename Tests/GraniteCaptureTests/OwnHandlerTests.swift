@@ -12,7 +12,9 @@ struct OwnHandlerTests {
     /// Handlers that leave by siglongjmp, mend the page or skip the instruction, actions that the program asks about, signals that it raises
     /// without harm: it goes on as without Granite.
     @Test(arguments: [
-        "own-handler-recovers", "own-handler-mends", "own-handler-skips", "own-handler-raise", "own-handler-asked",
+        "own-handler-recovers", "own-handler-recovers-thread", "own-handler-recovers-thread-nodefer",
+        "own-handler-mends", "own-handler-skips", "own-handler-raise", "own-handler-asked", "own-handler-kept",
+        "own-handler-masked",
     ])
     func aProgramThatHandlesItsSignalsGoesOnUnreported(_ name: String) async throws {
         let run = try await ProbeRun.run(name)
@@ -40,6 +42,20 @@ struct OwnHandlerTests {
         #expect(run.hellos.count == 1)
         let names = try ProbeSymbols().names(of: capture.handlerFrames, in: run.page)
         #expect(names.first == "granite_probe_null_read")
+    }
+
+    /// A look at the stack for signs of progress must not touch the guard page.
+    @Test(arguments: ["own-handler-overflow-main", "own-handler-overflow-pthread"])
+    func anOverflowedStackIsNotReadForProgress(_ name: String) async throws {
+        let run = try await ProbeRun.run(name)
+        try HostileStateTests.expect(
+            run, signal: SIGSEGV, frames: ["granite_probe_overflow"], threads: name.hasSuffix("pthread") ? 2 : 1)
+        let capture = try run.page.capture()
+        let stackPointer = try #require(try run.page.threads().first).registers[7]
+        let distance = capture.signalAddress.value.subtractingReportingOverflow(stackPointer).partialValue
+        #expect(Int64(bitPattern: distance).magnitude <= 65536, "the fault is that of the push or the store")
+        let names = try ProbeSymbols().names(of: capture.handlerFrames, in: run.page)
+        #expect(names.first == "granite_probe_overflow")
     }
 
     @Test func aFaultAfterOneThatWasRecoveredIsItsOwn() async throws {
@@ -72,6 +88,12 @@ struct OwnHandlerTests {
         try HostileStateTests.expect(
             run, signal: SIGSEGV,
             frames: ["granite_probe_null_write", "fault_again", "granite_probe_null_read", "take_and_fault"])
+    }
+
+    /// The kernel begins the alternate stack anew, over the frames of the handler: it is not asked a second time.
+    @Test func aHandlerThatOverflowsItsStackIsReportedAsThatOverflow() async throws {
+        let run = try await ProbeRun.run("own-handler-overflows")
+        try HostileStateTests.expect(run, signal: SIGSEGV, frames: ["granite_probe_overflow"])
     }
 
     /// No report of a signal, for there was no death by one. But the page knows what the handler was asked.

@@ -45,6 +45,8 @@ int granite_hostile_wild_stack_pointer(void);
 int granite_hostile_overflow_without_alternate_stack(void);
 /// Gives the thread the smallest alternate stack that the kernel takes, then overflows.
 int granite_hostile_overflow_with_small_alternate_stack(void);
+/// The same alternate stack, and the dump signal with `word` for this thread. Returns 0 if the stack is there afterwards.
+int granite_hostile_dump_with_small_alternate_stack(uint64_t word);
 /// Reads address 0 in a thread made by clone(2).
 int granite_hostile_fault_in_clone(void);
 
@@ -57,8 +59,14 @@ int granite_hostile_allocate_as_in_capture(void);
 
 /// A handler that leaves by siglongjmp(3): a program that tries addresses. Returns 0 if it could, 2 rounds.
 int granite_hostile_handler_recovers(void);
-/// As above, then a fault that nobody handles, deeper in the stack.
+/// A recovery, then a fault that nobody handles.
 int granite_hostile_fault_after_recovery(void);
+/// The same on a thread, whose own stack may lie right below its alternate stack. `flags` of the action. Returns 0.
+int granite_hostile_thread_recovers(int flags);
+/// A handler as faulthandler's, and a stack that overflows: the first thread's or another one's.
+int granite_hostile_overflow_with_handler(int on_thread);
+/// A handler that itself overflows the stack it runs on.
+int granite_hostile_handler_overflows(void);
 /// A handler that makes the page writable, as a garbage collector's write barrier: 5,000 times. Returns 0.
 int granite_hostile_handler_mends(void);
 /// A handler that goes on behind the instruction, as a virtual machine does: 2,000 times. Returns 0.
@@ -91,6 +99,11 @@ int granite_hostile_abort_ignored(void);
 int granite_hostile_raise_is_harmless(void);
 /// sigaction(2) and signal(3) tell what the program set, not ours. Returns 0.
 int granite_hostile_actions_are_true(void);
+/// The park and the dump signal stay Granite's in the kernel, and the program's handlers of them are called; a child of
+/// fork(2) has these. Returns 0.
+int granite_hostile_signals_are_kept(void);
+/// A handler that blocks everything runs with the signals of faults, the park and the dump signal open. Returns 0.
+int granite_hostile_handler_masks_are_open(void);
 
 /// Gives `count` random contexts (ucontext_t) to `walk`, which returns how many frames it found; prints what it cost.
 /// Returns 0.
