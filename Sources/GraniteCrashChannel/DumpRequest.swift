@@ -15,14 +15,18 @@ package struct DumpRequest: Sendable, Equatable {
         self.ticket = ticket
     }
 
+    /// The signal's number. Its default action ends a process: ask whether it is caught before it is sent.
+    package static var signal: Int32 {
+        // SIGRTMAX of <signal.h> is a macro for this call.
+        __libc_current_sigrtmax() - Int32(GRANITE_DUMP_SIGNAL_BELOW_MAX)
+    }
+
     /// Sends it to one thread of a process, which must be the caller's child or otherwise known not to have been replaced: pids are used again.
     ///
-    /// - Returns: 0 or an errno value: ESRCH without such a thread, EPERM for another user's process.
+    /// - Returns: 0 or an errno value: ESRCH without such a thread, EAGAIN if the user's queue of signals is full, EPERM for another user's process.
     package func send(to pid: Int32, thread: Int32) -> Int32 {
-        // SIGRTMAX of <signal.h> is a macro for this call.
-        let signal = __libc_current_sigrtmax() - Int32(GRANITE_DUMP_SIGNAL_BELOW_MAX)
         let word = UInt64(GRANITE_DUMP_MAGIC) << 48 | UInt64(ticket) << 32 | UInt64(cause.rawValue)
-        return granite_queue_to_thread(pid, thread, signal, word) == 0 ? 0 : errno
+        return granite_queue_to_thread(pid, thread, Self.signal, word) == 0 ? 0 : errno
     }
 
     /// Whether this capture is the answer.

@@ -15,16 +15,21 @@ extension ServerSocket {
         let folder = crashDirectory + "/" + Self.folder
         guard mkdir(folder, 0o700) == 0 || errno == EEXIST else { return .failure(.init(errno: errno)) }
         return withFolder(crashDirectory) { directory in
+            guard isPrivate(directory) else { return .failure(.init(errno: EACCES)) }
             removeStale(in: directory)
             let socket = make()
             guard socket >= 0 else { return .failure(.init(errno: errno)) }
+            // It gets its name when it listens: another server's start would take it for one that is left over.
+            let unfinished = name + ".new"
             // The folder is private already; its own mode is for whoever opens that later.
-            guard var address = address(directory, name + suffix),
+            guard var address = address(directory, unfinished),
                 withAddress(&address, { Glibc.bind(socket, $0, $1) }) == 0,
-                fchmodat(directory, name + suffix, 0o600, 0) == 0, Glibc.listen(socket, 16) == 0
+                fchmodat(directory, unfinished, 0o600, 0) == 0, Glibc.listen(socket, 16) == 0,
+                renameat(directory, unfinished, directory, name + suffix) == 0
             else {
                 let failure = Failure(errno: errno)
                 close(socket)
+                unlinkat(directory, unfinished, 0)
                 return .failure(failure)
             }
             return .success(socket)
@@ -36,12 +41,17 @@ extension ServerSocket {
         unlink("\(crashDirectory)/\(folder)/\(name)\(suffix)")
     }
 
-    /// Connections to every server that listens there; the descriptors are the caller's. Servers that are gone are left out.
+    /// Connections to every server that listens there; the descriptors are the caller's. Servers that are gone, and those of other users, are
+    /// left out; root sees all.
     package static func connections(crashDirectory: String) -> [Int32] {
         withFolder(crashDirectory) { directory in
             names(in: directory).compactMap { name in
                 let socket = connect(directory, name)
-                return socket >= 0 ? socket : nil
+                guard socket >= 0 else { return nil }
+                // Whoever listens there would be believed.
+                if isTrusted(socket) || geteuid() == 0 { return socket }
+                close(socket)
+                return nil
             }
         } ?? []
     }
@@ -105,7 +115,12 @@ extension ServerSocket {
 
     private static func connect(_ directory: Int32, _ name: String) -> Int32 {
         let socket = make()
-        guard socket >= 0, var address = address(directory, name) else { return socket }
+        guard socket >= 0 else { return -1 }
+        guard var address = address(directory, name) else {
+            close(socket)
+            errno = ENAMETOOLONG
+            return -1
+        }
         if withAddress(&address, { Glibc.connect(socket, $0, $1) }) == 0 { return socket }
         let failure = errno
         close(socket)
@@ -116,8 +131,24 @@ extension ServerSocket {
     private static func removeStale(in directory: Int32) {
         for name in names(in: directory) {
             let socket = connect(directory, name)
-            if socket >= 0 { close(socket) } else if errno == ECONNREFUSED { unlinkat(directory, name, 0) }
+            if socket >= 0 {
+                close(socket)
+            } else if errno == ECONNREFUSED, isOld(directory, name) {
+                unlinkat(directory, name, 0)
+            }
         }
+    }
+
+    /// A young one may be about to listen.
+    private static func isOld(_ directory: Int32, _ name: String) -> Bool {
+        var status = stat()
+        return fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && time(nil) - status.st_mtim.tv_sec > 60
+    }
+
+    /// Ours, and nobody else may put a socket there.
+    private static func isPrivate(_ directory: Int32) -> Bool {
+        var status = stat()
+        return fstat(directory, &status) == 0 && status.st_uid == geteuid() && status.st_mode & 0o077 == 0
     }
 
     private static func withFolder<Value>(_ crashDirectory: String, _ body: (Int32) -> Value) -> Value? {

@@ -23,6 +23,11 @@ enum ReportHead {
             .fingerprint?.hash
     }
 
+    /// The report's kind, under the same condition.
+    static func kind(in bytes: [UInt8]) -> CrashReport.Kind? {
+        subset(of: bytes, keeping: ["kind"], stopWhenFound: true).flatMap { try? CrashReport.decode($0) }?.kind
+    }
+
     /// The outermost object with only some of its members, as they stand. Members are told apart by brackets and quotes alone; whether
     /// the kept ones are right is for the decoder.
     static func subset(of bytes: [UInt8], keeping wanted: Set<String>, stopWhenFound: Bool = false) -> [UInt8]? {

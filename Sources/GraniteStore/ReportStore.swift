@@ -158,6 +158,13 @@ package struct ReportStore: Sendable {
         }.sorted { ($0.nanoseconds, $0.id) > ($1.nanoseconds, $1.id) }
     }
 
+    /// Whether it is of a hang or a dump. One that does not say so at its beginning is not.
+    private func isRoutine(_ file: File, _ descriptor: Int32) -> Bool {
+        let head = try? ReportFile.read(
+            id: file.id, in: descriptor, directory.path, limit: ReportHead.fingerprintBytes)
+        return head.flatMap { ReportHead.kind(in: $0) }.map { $0 == .hang || $0 == .dump } ?? false
+    }
+
     private func names(_ descriptor: Int32) -> [String] {
         // fdopendir(3) takes the descriptor over, and copies share a position: open the directory anew.
         let own = openat(descriptor, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
@@ -183,8 +190,11 @@ package struct ReportStore: Sendable {
     /// stays: the report that was just stored matters more.
     private func prune(_ descriptor: Int32) {
         guard let files = try? files(descriptor) else { return }
-        for file in files.dropFirst(retention.kept(sizes: files.map(\.bytes))) {
-            unlinkat(descriptor, file.id + ReportFile.suffix, 0)
+        if retention.mayRemove(files.map(\.bytes)) {
+            let candidates = files.map { Retention.Candidate(bytes: $0.bytes, isRoutine: isRoutine($0, descriptor)) }
+            for index in retention.removed(candidates) {
+                unlinkat(descriptor, files[index].id + ReportFile.suffix, 0)
+            }
         }
         for name in names(descriptor) where name.hasPrefix(".") && name.hasSuffix(ReportFile.temporarySuffix) {
             if let status = status(name, descriptor), time(nil) - status.st_ctim.tv_sec > 3600 {

@@ -8,6 +8,12 @@ package struct StoredReport: Sendable {
     /// The file, byte for byte.
     package let bytes: [UInt8]
     package let report: CrashReport
+
+    package init(path: String, bytes: [UInt8], report: CrashReport) {
+        self.path = path
+        self.bytes = bytes
+        self.report = report
+    }
 }
 
 /// One report in a list.

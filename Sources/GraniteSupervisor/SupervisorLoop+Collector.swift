@@ -20,7 +20,7 @@ extension SupervisorLoop {
         case .reported(let crashID, let summary):
             // A drop site's report has an id of its own; the report of a death has the worker's.
             guard summary.id == crashID else {
-                if let id = workerID(crashID) { live.reported(id, summary) }
+                if let worker = liveWorker(crashID) { live.reported(worker, summary) }
                 let worker = identity(crashID)
                 record(.crashReported(.init(worker: worker, alive: isAlive(crashID), summary: summary)))
                 return
@@ -43,8 +43,10 @@ extension SupervisorLoop {
                 return
             }
             record(.crashReportFailed(worker: identity(crashID), crashID: summary?.id ?? crashID, reason: reason))
-            if let id = workerID(crashID) { live.failed(id, reason) }
-            guard concernsDeath else { return }
+            guard concernsDeath else {
+                if let worker = liveWorker(crashID) { live.failed(worker, reason, summary) }
+                return
+            }
             collector.settle(crashID)
             // What is known is told all the same: the reason outlives a full disk.
             let events =
@@ -53,7 +55,7 @@ extension SupervisorLoop {
         }
     }
 
-    private func workerID(_ crashID: String) -> WorkerID? { workers.values.first { $0.crashID == crashID }?.id }
+    private func liveWorker(_ crashID: String) -> WorkerProcess? { workers.values.first { $0.crashID == crashID } }
 
     private func isAlive(_ crashID: String) -> Bool { workers.values.contains { $0.crashID == crashID } }
 

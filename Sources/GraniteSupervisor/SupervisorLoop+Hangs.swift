@@ -76,12 +76,8 @@ extension SupervisorLoop {
         guard configuration.level != .off else { return }
         switch ServerSocket.listen(crashDirectory: configuration.crashDirectory, name: controlName) {
         case .success(let number):
-            let listener = Descriptor(number)
-            do throws(SupervisorError) {
-                _ = try poller.add(listener) { [unowned self] in acceptDialogue(on: listener) }
-            } catch {
-                log.logger.warning("`granite-crash dump` will not work: \(error.description)")
-            }
+            control = Descriptor(number)
+            listenForDialogues()
         case .failure(let failure):
             let why = String(cString: strerror(failure.errno))
             log.logger.warning(
@@ -94,9 +90,31 @@ extension SupervisorLoop {
         ServerSocket.remove(crashDirectory: configuration.crashDirectory, name: controlName)
     }
 
+    private func listenForDialogues() {
+        controlPause = nil
+        guard let control else { return }
+        do throws(SupervisorError) {
+            controlToken = try poller.add(control) { [unowned self] in acceptDialogue(on: control) }
+        } catch {
+            log.logger.warning("`granite-crash dump` will not work: \(error.description)")
+        }
+    }
+
+    /// Listens on after a pause.
+    func resumeDialogues(now: ContinuousClock.Instant) {
+        if let controlPause, controlPause <= now { listenForDialogues() }
+    }
+
     private func acceptDialogue(on listener: Descriptor) {
         let number = granite_accept(listener.number)
-        guard number >= 0 else { return }
+        guard number >= 0 else {
+            // Who waits goes on waiting, and the poller would say so without end: without descriptors (EMFILE, ENFILE) or memory.
+            guard ![EAGAIN, EINTR, ECONNABORTED].contains(errno) else { return }
+            poller.remove(controlToken)
+            controlToken = nil
+            controlPause = .now + .seconds(1)
+            return
+        }
         let peer = Descriptor(number)
         guard ServerSocket.isTrusted(number), dialogues.count < Self.maxDialogues else { return }
         dialogues[number] = try? poller.add(peer) { [unowned self] in converse(with: peer) }

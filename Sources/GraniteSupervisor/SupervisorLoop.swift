@@ -48,6 +48,10 @@ final class SupervisorLoop {
     var dialogues: [Int32: Poller.Token] = [:]
     static let maxDialogues = 64
     let controlName = ULID.make()
+    var control: Descriptor?
+    var controlToken: Poller.Token?
+    /// Until then nobody is accepted: there were no descriptors.
+    var controlPause: ContinuousClock.Instant?
 
     private var heldBack: [() -> Void]?
     private var phase = Phase.running
@@ -90,6 +94,7 @@ final class SupervisorLoop {
             for event in ledger.tick(now: now) { record(event) }
             collector.tick(now: now)
             watchForHangs(now: now)
+            resumeDialogues(now: now)
             oomWitness.tick(now: now, cgroups: workers.values.compactMap(\.cgroup))
         }
         record(.serverStopped(exitCode: exitCode, reason: failureReason, uptimeSeconds: (.now - started).seconds))
@@ -102,9 +107,11 @@ final class SupervisorLoop {
             case .settling(let until), .closing(let until): until
             case .running, .killing, .ended: nil
             }
-        return [fleet.deadline, ledger.deadline, collector.deadline, oomWitness.deadline, live.deadline, phaseDeadline].compactMap {
-            $0
-        }.min()
+        let deadlines = [
+            fleet.deadline, ledger.deadline, collector.deadline, oomWitness.deadline, live.deadline, controlPause,
+            phaseDeadline,
+        ]
+        return deadlines.compactMap { $0 }.min()
     }
 
     private func advancePhase() {

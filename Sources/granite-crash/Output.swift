@@ -1,6 +1,7 @@
 // Defines how the commands write: whole texts by write(2), so that no C stream is shared, and messages that name the program.
 
 import Glibc
+import GraniteReport
 
 enum Output {
     /// Writes text to standard output. A reader that went away (`| head`) is no error.
@@ -9,7 +10,13 @@ enum Output {
     static func write(_ bytes: [UInt8]) { write(bytes, to: STDOUT_FILENO) }
 
     /// Writes `granite-crash: …` to standard error.
-    static func complain(_ sentence: String) { write(Array("granite-crash: \(sentence)\n".utf8), to: STDERR_FILENO) }
+    ///
+    /// A sentence may quote a report, a path or a server: what a terminal would obey is made visible, line by line.
+    static func complain(_ sentence: String) {
+        let lines = sentence.split(separator: "\n", omittingEmptySubsequences: false)
+        let text = lines.map { TerminalText.neutralised(String($0)) }.joined(separator: "\n")
+        write(Array("granite-crash: \(text)\n".utf8), to: STDERR_FILENO)
+    }
 
     /// By default a write to nobody kills the program, and a script with pipefail sees a failure where there is none.
     private static let outlivesReader: Void = { signal(SIGPIPE, SIG_IGN) }()

@@ -29,17 +29,18 @@ struct RunningServers {
     /// - Returns: the report's id.
     func dump(_ number: Int32?, server wanted: Int32?) throws(Refusal) -> String {
         var servers: [Server] = []
-        // A server that does not answer within a second is stopped itself: it is left out.
+        var silent = 0
         for socket in ServerSocket.connections(crashDirectory: crashDirectory) {
             if case .workers(let pid, let workers) = ServerSocket.ask(.workers, over: socket, timeoutSeconds: 1) {
                 servers.append(Server(pid: pid, socket: socket, workers: workers))
             } else {
+                silent += 1
                 close(socket)
             }
         }
         defer { for server in servers { close(server.socket) } }
         let (server, worker) = try choose(
-            number, among: servers.filter { wanted == nil || $0.pid == wanted }, all: servers)
+            number, among: servers.filter { wanted == nil || $0.pid == wanted }, all: servers, silent: silent)
         let timeout = ServerSocket.answerSeconds + ServerSocket.reportSeconds + 2
         switch ServerSocket.ask(.dump(pid: worker), over: server.socket, timeoutSeconds: timeout) {
         case .dumped(let id, _): return id
@@ -49,19 +50,31 @@ struct RunningServers {
         }
     }
 
-    private func choose(_ number: Int32?, among servers: [Server], all: [Server]) throws(Refusal) -> (Server, Int32) {
+    private func choose(_ number: Int32?, among servers: [Server], all: [Server], silent: Int) throws(Refusal) -> (
+        Server, Int32
+    ) {
+        let silence =
+            switch silent {
+            case 0: ""
+            case 1: " One server did not answer within 1 s: it is stopped or very busy."
+            default: " \(silent) servers did not answer within 1 s: they are stopped or very busy."
+            }
         guard !servers.isEmpty else {
+            if all.isEmpty, silent > 0 { throw Refusal(sentence: "No dump.\(silence)") }
             throw Refusal(
                 sentence: all.isEmpty
                     ? "No running server keeps its reports in \(crashDirectory). Name the directory with --crash-dir; a server with --backtrace off cannot be asked."
-                    : "There is no such server here, only \(list(all)).")
+                    : "There is no such server here, only \(list(all)).\(silence)")
         }
         let candidates = servers.flatMap { server in server.workers.map { (server, $0) } }
         // A pid is the surer name; a slot may be filled twice, during a reload.
         if let number, let match = candidates.first(where: { $0.1.pid == number }) { return (match.0, match.1.pid) }
         let matches = number.map { number in candidates.filter { $0.1.slot == Int(number) } } ?? candidates
         guard let match = matches.first else {
-            throw Refusal(sentence: "There is no worker \(number.map { "\($0)" } ?? "at all"), only \(list(servers)).")
+            throw Refusal(
+                sentence:
+                    "There is no worker \(number.map { "\($0)" } ?? "at all"), only \(list(servers)).\(silence)"
+            )
         }
         guard matches.count == 1 else {
             throw Refusal(

@@ -48,8 +48,14 @@ struct ShowCommand: ParsableCommand {
         try store.withStore { store in
             var stored = try store.load(reference)
             if fetch, let better = SymbolCompletion(store: store).complete(stored, fetch: true) {
-                try store.save(better)
-                stored = try store.load(better.id)
+                do throws(StoreError) {
+                    try store.save(better)
+                    stored = try store.load(better.id)
+                } catch {
+                    // Symbols that took minutes to fetch are worth showing all the same.
+                    Output.complain("shown, not stored: \(error.description)")
+                    stored = StoredReport(path: stored.path, bytes: better.encoded(), report: better)
+                }
             }
             if json {
                 Output.write(stored.bytes + (stored.bytes.last == UInt8(ascii: "\n") ? [] : [UInt8(ascii: "\n")]))

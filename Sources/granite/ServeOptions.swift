@@ -50,12 +50,12 @@ struct ServeOptions: ParsableArguments {
 
     @Option(
         help:
-            "Report a request that runs longer, with all stacks; it goes on. 0 is never. Default 30s. [GRANITE_REQUEST_TIMEOUT]"
+            "Report a request that runs longer, with all stacks; it goes on. It runs until its response is sent: streaming and slow clients count. 0 is never. Default 30s. [GRANITE_REQUEST_TIMEOUT]"
     )
     var requestTimeout: TimeSpan?
     @Option(
         help:
-            "Kill the worker of a request that runs longer, with a report; the others go on. 0 is never. Default 0. [GRANITE_REQUEST_KILL_TIMEOUT]"
+            "Kill the worker of a request that runs longer, with a report; the others go on. It runs until its response is sent: streaming and slow clients count. 0 is never. Default 0. [GRANITE_REQUEST_KILL_TIMEOUT]"
     )
     var requestKillTimeout: TimeSpan?
     @Option(

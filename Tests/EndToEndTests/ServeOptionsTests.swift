@@ -5,6 +5,7 @@ import Foundation
 import GraniteCrashChannel
 import GraniteLogging
 import GraniteStore
+import GraniteSupervisor
 import TestSupport
 import Testing
 
@@ -40,6 +41,8 @@ struct ServeOptionsTests {
         duration("RESPAWN_INTERVAL", \.respawnInterval), duration("GRACEFUL_TIMEOUT", \.gracefulTimeout),
         duration("STARTUP_TIMEOUT", \.startupTimeout), duration("HEADER_TIMEOUT", \.headerTimeout),
         duration("BODY_TIMEOUT", \.bodyTimeout), duration("KEEP_ALIVE_TIMEOUT", \.keepAliveTimeout),
+        limit("REQUEST_TIMEOUT", \.request), limit("REQUEST_KILL_TIMEOUT", \.requestKill),
+        limit("STALL_TIMEOUT", \.stall),
         Option(name: "LOG_FORMAT", typed: "json", inEnvironment: "text", bad: "xml") { $0.logFormat.rawValue },
         Option(name: "LOG_FILE", typed: "/tmp/a.log", inEnvironment: "/tmp/b.log") { $0.logFile ?? "" },
         Option(name: "CRASH_DIR", typed: "/tmp/a", inEnvironment: "/tmp/b") { $0.crashDirectory.path },
@@ -60,6 +63,14 @@ struct ServeOptionsTests {
             name: name, typed: "1m30s", inEnvironment: "250ms", bad: "soon",
             setting: { milliseconds($0[keyPath: path]) },
             typedMeans: "90000.0", environmentMeans: "250.0")
+    }
+
+    /// 0 is without limit; a stall of less than 2 s is refused.
+    static func limit(_ name: String, _ path: any KeyPath<HangPolicy.Limits, Duration?> & Sendable) -> Option {
+        Option(
+            name: name, typed: "0", inEnvironment: "1m30s", bad: "soon",
+            setting: { $0.hangLimits[keyPath: path].map { milliseconds($0) } ?? "never" },
+            typedMeans: "never", environmentMeans: "90000.0")
     }
 
     static func size(_ name: String, bad: String, _ path: any KeyPath<ServeSettings, Int> & Sendable) -> Option {

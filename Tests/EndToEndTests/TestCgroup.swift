@@ -6,6 +6,8 @@ import Foundation
 final class TestCgroup {
     let directory: String
     private let limitFile: String
+    /// Where there is swap, a limit of memory alone makes a process slow instead of killing it.
+    private let swapLimit: (file: String, value: String)
 
     /// Version 1 or 2, whichever has the memory controller here.
     init?(limitBytes: Int) {
@@ -16,9 +18,11 @@ final class TestCgroup {
         if let line = lines.first(where: { $0.count == 3 && $0[1].split(separator: ",").contains("memory") }) {
             directory = "/sys/fs/cgroup/memory\(line[2])/granite-test-\(getpid())-\(UInt32.random(in: 0...UInt32.max))"
             limitFile = "memory.limit_in_bytes"
+            swapLimit = ("memory.memsw.limit_in_bytes", "\(limitBytes)")
         } else if let line = lines.first(where: { $0.count == 3 && $0[0] == "0" }) {
             directory = "/sys/fs/cgroup\(line[2])/granite-test-\(getpid())-\(UInt32.random(in: 0...UInt32.max))"
             limitFile = "memory.max"
+            swapLimit = ("memory.swap.max", "0")
         } else {
             return nil
         }
@@ -28,6 +32,11 @@ final class TestCgroup {
         else {
             rmdir(directory)
             return nil
+        }
+        // Missing where swap is not accounted for.
+        let swap = "\(directory)/\(swapLimit.file)"
+        if FileManager.default.fileExists(atPath: swap) {
+            try? swapLimit.value.write(toFile: swap, atomically: false, encoding: .utf8)
         }
     }
 

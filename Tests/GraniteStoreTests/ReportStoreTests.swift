@@ -169,6 +169,16 @@ struct ReportStoreTests {
         #expect(FileManager.default.fileExists(atPath: folder.file("state/crashes/.x.1.tmp").path))
     }
 
+    @Test func theReportOfAHangGoesFirst() throws {
+        let small = ReportStore(directory: store.directory, retention: Retention(maxCount: 2))
+        for minute in [10, 20, 30] {
+            var report = Self.report(UInt64(minute), minute: minute)
+            if minute == 20 { report.kind = .hang }
+            try small.save(report)
+        }
+        #expect(try small.list().map(\.report.reason) == ["number 30", "number 10"])
+    }
+
     @Test func manyWritersAtOnceLoseNothing() async throws {
         let store = store
         await withTaskGroup(of: Void.self) { group in
@@ -189,6 +199,21 @@ struct RetentionTests {
         let folder = try TemporaryDirectory()
         let store = ReportStore(
             directory: CrashDirectory(path: folder.url.path), retention: Retention(maxCount: 3, maxTotalBytes: 100))
-        #expect(store.retention.kept(sizes: sizes) == kept)
+        let removed = store.retention.removed(sizes.map { Retention.Candidate(bytes: $0) })
+        #expect(removed == Array(kept..<sizes.count))
+    }
+
+    /// A server with slow requests makes a report a minute: after a working day no crash was left.
+    @Test func hangsGoBeforeCrashesAndHaveALimitOfTheirOwn() {
+        let retention = Retention(maxCount: 4, maxRoutineCount: 2, maxTotalBytes: 100)
+        func removed(_ kinds: String, bytes: Int = 1) -> [Int] {
+            retention.removed(kinds.map { Retention.Candidate(bytes: bytes, isRoutine: $0 == "h") })
+        }
+        #expect(removed("hhhc") == [2])
+        #expect(removed("chhh") == [3])
+        #expect(removed("cchcc") == [2])
+        #expect(removed("hhcccc") == [1, 5])
+        #expect(removed("cch", bytes: 40) == [2])
+        #expect(removed("hcc", bytes: 40) == [2])
     }
 }

@@ -61,7 +61,7 @@ struct HangPolicyTests {
 
     @Test func aRequestOverTheHardLimitEndsTheWorkerAndNothingElseIsDone() {
         var policy = HangPolicy(limits: .init(request: .seconds(30), requestKill: .seconds(60)))
-        _ = policy.observe(observation(30, requests: [request("a")]))
+        for seconds in 30..<60 { _ = policy.observe(observation(Double(seconds), requests: [request("a")])) }
         #expect(
             policy.observe(observation(60, requests: [request("a")])) == [
                 .capturesAndKill(.init(cause: .requestKillTimeout, request: request("a"), lasting: .seconds(60)))
@@ -89,6 +89,18 @@ struct HangPolicyTests {
         _ = policy.observe(observation(1, heartbeat: 0.5))
         #expect(policy.observe(observation(500, heartbeat: 0.5)) == [])
         #expect(policy.observe(observation(501, heartbeat: 500.5)) == [])
+    }
+
+    /// `docker pause` stops workers and supervisor: every worker with a request would be killed afterwards.
+    @Test func whileNobodyWatchedNoRequestGrowsOld() {
+        var policy = HangPolicy(limits: .init(requestKill: .seconds(30)))
+        let slow = request("a", started: 0.5)
+        #expect(policy.observe(observation(1, requests: [slow])) == [])
+        for seconds in 500...529 { #expect(policy.observe(observation(Double(seconds), requests: [slow])) == []) }
+        #expect(
+            policy.observe(observation(530, requests: [slow])) == [
+                .capturesAndKill(.init(cause: .requestKillTimeout, request: slow, lasting: .seconds(529.5)))
+            ])
     }
 
     @Test func aWorkerThatStartsOrHasNeverBeatenIsNotStalled() {
@@ -125,6 +137,8 @@ struct DumpAttemptTests {
         #expect(attempt.advance(now: start + .milliseconds(200), capture: nil) == .ask(threads: .one(7)))
         #expect(attempt.advance(now: start + .seconds(1), capture: nil) == .ask(threads: .all))
         #expect(attempt.advance(now: start + .milliseconds(1100), capture: nil) == nil)
+        // Every thread has its signal waiting: more of them fill the queue.
+        #expect(attempt.advance(now: start + .seconds(4), capture: nil) == nil)
         #expect(attempt.advance(now: start + .seconds(5), capture: nil) == .unanswered)
         #expect(attempt.advance(now: start + .seconds(6), capture: nil) == nil)
     }
@@ -135,6 +149,17 @@ struct KernelStateTests {
         #expect(KernelState.state(stat: "12 (a) b) c) T 1 12 12 0") == "T")
         #expect(KernelState.state(stat: "12 no name") == nil)
         #expect(KernelState.state(stat: "") == nil)
+    }
+
+    @Test func aCaughtSignalIsABitOfTheMask() {
+        let status = "Name:\tgranite\nSigIgn:\t0000000000001000\nSigCgt:\t1000000180004002\n"
+        #expect(KernelState.catches(signal: 61, status: status) == true)
+        #expect(KernelState.catches(signal: 60, status: status) == false)
+        #expect(KernelState.catches(signal: SIGINT, status: status) == true)
+        #expect(KernelState.catches(signal: SIGPIPE, status: status) == false)
+        #expect(KernelState.catches(signal: 65, status: status) == nil)
+        #expect(KernelState.catches(signal: 60, status: "SigCgt:\tx") == nil)
+        #expect(KernelState.catches(signal: SIGSTOP, pid: getpid()) == false)
     }
 
     @Test func theCallersOwnThreadsAreFound() {

@@ -25,6 +25,18 @@ struct OOMWitnessTests {
         #expect(memory.kernelLogRead == true)
     }
 
+    /// Pids are used again, after an hour of requests that fork.
+    @Test func theKillOfAPredecessorWithTheSamePidIsNotThisWorkers() throws {
+        let tree = try FileTree.v2()
+        try tree.write("/dev/kmsg", "")
+        var witness = OOMWitness(
+            root: tree.root, log: KernelLog(path: tree.root + "/dev/kmsg", sharesPids: true))
+        _ = witness.watch(process: 4710)
+        try tree.append("/dev/kmsg", KernelLogTests.record)
+        let cgroup = witness.watch(process: 4711)
+        #expect(witness.account(of: 4711, in: cgroup, wasKilled: true).oomKill == nil)
+    }
+
     @Test func countersThatStandStillSayThatItWasNoOOMKill() throws {
         let tree = try FileTree.v2(oomKills: 7)
         var witness = OOMWitness(root: tree.root, log: KernelLog(path: "/nonexistent"))
@@ -59,6 +71,9 @@ struct OOMWitnessTests {
         witness.tick(now: start + .seconds(9), cgroups: [cgroup])
         #expect(witness.account(of: 1, in: cgroup, wasKilled: false).cgroup?.oomKills == 1)
         witness.tick(now: start + OOMWitness.interval, cgroups: [cgroup])
+        // It may have happened a moment ago.
+        #expect(witness.account(of: 1, in: cgroup, wasKilled: false).cgroup?.oomKills == 1)
+        witness.tick(now: start + OOMWitness.interval * 2, cgroups: [cgroup])
         let memory = witness.account(of: 4711, in: cgroup, wasKilled: true)
         #expect(memory.cgroup?.oomKills == 0)
         #expect(memory.systemOOMKills == 0)

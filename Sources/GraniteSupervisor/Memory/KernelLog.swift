@@ -15,6 +15,12 @@ final class KernelLog {
     private let descriptor: Descriptor?
     private var kills: [OOMKillRecord] = []
 
+    /// Records were overwritten before they were read, not long ago.
+    var hasLostRecords: Bool { lastLoss.map { .now - $0 < Self.lossMemory } ?? false }
+    private var lastLoss: ContinuousClock.Instant?
+    /// Deaths whose record was lost are noticed within this time.
+    private static let lossMemory = Duration.seconds(10)
+
     /// Whether a kill of one of our pids would be found: the log may be read, and its pids are numbered as ours.
     let isReadable: Bool
 
@@ -45,12 +51,20 @@ final class KernelLog {
         return kills.last { $0.pid == Int(pid) }
     }
 
+    /// What it says of this pid until now is of no interest: a new process has it. A record of its own can come only later.
+    func forget(_ pid: pid_t) {
+        guard isReadable else { return }
+        readOn()
+        kills.removeAll { $0.pid == Int(pid) }
+    }
+
     private func readOn() {
         guard let descriptor else { return }
         var buffer = [CChar](repeating: 0, count: Self.recordBytes + 1)
         for _ in 0..<Self.maxRecords {
             let count = read(descriptor.number, &buffer, Self.recordBytes)
             // EPIPE: records were overwritten before we came; the next read goes on after them.
+            if count < 0 && errno == EPIPE { lastLoss = .now }
             if count < 0 && (errno == EPIPE || errno == EINTR) { continue }
             guard count > 0 else { break }
             buffer[count] = 0

@@ -5,7 +5,8 @@ import GraniteReport
 
 /// Follows the OOM killer's counters. Belongs to the supervisor's thread.
 struct OOMWitness {
-    /// How often counters are looked at while all is well. A kill that is older than that when a worker dies is not held against it.
+    /// How often counters are looked at while all is well. A kill that is older than twice that when a worker dies is not held
+    /// against it.
     static let interval = Duration.seconds(10)
     /// How long the log may lag behind the counter.
     static let logPatienceMilliseconds: Int32 = 50
@@ -13,11 +14,23 @@ struct OOMWitness {
     /// Kills that a counter told of and no death has been explained by.
     private struct Counter {
         var last: Int
-        var unclaimed = 0
+        /// Since the last look, and before it: a kill is forgotten at the second look, so never a moment after it happened.
+        private var fresh = 0
+        private var old = 0
+
+        init(last: Int) { self.last = last }
+
+        var unclaimed: Int { fresh + old }
 
         mutating func advance(to count: Int) {
-            unclaimed += max(0, count - last)
+            fresh += max(0, count - last)
             last = count
+        }
+
+        mutating func age() { (old, fresh) = (fresh, 0) }
+
+        mutating func claim() {
+            if old > 0 { old -= 1 } else if fresh > 0 { fresh -= 1 }
         }
     }
 
@@ -37,6 +50,8 @@ struct OOMWitness {
 
     /// The memory cgroup of a worker that was started or became ready; its counter is followed from here on.
     mutating func watch(process pid: Int32) -> MemoryCgroup? {
+        // Pids are used again: what the log says of this one until now speaks of another process.
+        log.forget(pid)
         guard let cgroup = MemoryCgroup.find(process: "\(pid)", root: root) else { return nil }
         if cgroups[cgroup.counter] == nil, let count = cgroup.oomKills() {
             cgroups[cgroup.counter] = Counter(last: count)
@@ -53,10 +68,19 @@ struct OOMWitness {
         nextRefresh = now + Self.interval
         var followed: [String: Counter] = [:]
         for cgroup in current where followed[cgroup.counter] == nil {
-            if let count = cgroup.oomKills() { followed[cgroup.counter] = Counter(last: count) }
+            if let count = cgroup.oomKills() {
+                followed[cgroup.counter] = Self.aged(cgroups[cgroup.counter], count)
+            }
         }
         cgroups = followed
-        system = Self.systemKills(root).map { Counter(last: $0) }
+        system = Self.systemKills(root).map { Self.aged(system, $0) }
+    }
+
+    private static func aged(_ counter: Counter?, _ count: Int) -> Counter {
+        var counter = counter ?? Counter(last: count)
+        counter.advance(to: count)
+        counter.age()
+        return counter
     }
 
     /// What is known of the memory of a worker that has died. Call once a death, in the order of the deaths.
@@ -75,14 +99,13 @@ struct OOMWitness {
         }
         guard wasKilled else { return memory }
         let isSuspected = (memory.cgroup?.oomKills ?? 0) > 0 || (memory.systemOOMKills ?? 0) > 0
-        memory.kernelLogRead = log.isReadable
         memory.oomKill = log.kill(of: pid, patienceMilliseconds: isSuspected ? Self.logPatienceMilliseconds : 0)
-        if memory.oomKill != nil || (!log.isReadable && isSuspected) {
+        // A log with holes names those that it names, but rules nobody out.
+        memory.kernelLogRead = log.isReadable && (memory.oomKill != nil || !log.hasLostRecords)
+        if memory.oomKill != nil || (memory.kernelLogRead != true && isSuspected) {
             // This death is explained by one of them; the next one needs another.
-            if let cgroup, let unclaimed = cgroups[cgroup.counter]?.unclaimed, unclaimed > 0 {
-                cgroups[cgroup.counter]?.unclaimed = unclaimed - 1
-            }
-            if let unclaimed = system?.unclaimed, unclaimed > 0 { system?.unclaimed = unclaimed - 1 }
+            if let cgroup { cgroups[cgroup.counter]?.claim() }
+            system?.claim()
         }
         return memory
     }

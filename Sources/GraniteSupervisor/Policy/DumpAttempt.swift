@@ -27,6 +27,10 @@ struct DumpAttempt: Sendable {
     private let begun: ContinuousClock.Instant
     private var lastAsked: ContinuousClock.Instant
     private var hasAskedAll = false
+    /// The capture that the page showed when it was asked last.
+    private var sequenceWhenAsked: UInt32?
+    /// Another capture was seen since it was asked last: it may have held the gate.
+    private var wasDisturbed = false
     private(set) var isCaptured = false
     private var isOver = false
 
@@ -41,7 +45,7 @@ struct DumpAttempt: Sendable {
     /// - Parameter capture: what the page says now.
     mutating func advance(now: ContinuousClock.Instant, capture: CrashPage.Capture?) -> Action? {
         if isOver { return nil }
-        if let capture, request.isAnswered(by: capture) { isCaptured = true }
+        notice(capture)
         if isCaptured {
             guard now - begun >= .seconds(ServerSocket.answerSeconds + ServerSocket.reportSeconds) else { return nil }
             isOver = true
@@ -53,11 +57,31 @@ struct DumpAttempt: Sendable {
         }
         if now - begun >= Self.askAllAfter, !hasAskedAll {
             hasAskedAll = true
-            lastAsked = now
-            return .ask(threads: .all)
+            return ask(.all, now, capture)
         }
-        guard now - lastAsked >= Self.repeatAfter else { return nil }
+        // A signal that waits for its thread waits as well as two: the user's queue of signals is bounded.
+        guard now - lastAsked >= Self.repeatAfter, !hasAskedAll || wasDisturbed else { return nil }
+        return ask(hasAskedAll ? .all : .one(thread), now, capture)
+    }
+
+    /// Looks whether the page shows the answer.
+    mutating func notice(_ capture: CrashPage.Capture?) {
+        guard let capture else { return }
+        if request.isAnswered(by: capture) {
+            isCaptured = true
+        } else {
+            let isRunning = capture.stage > .idle && capture.stage < .finished
+            if isRunning || capture.sequence != sequenceWhenAsked ?? capture.sequence { wasDisturbed = true }
+            sequenceWhenAsked = sequenceWhenAsked ?? capture.sequence
+        }
+    }
+
+    private mutating func ask(_ threads: Threads, _ now: ContinuousClock.Instant, _ capture: CrashPage.Capture?)
+        -> Action
+    {
         lastAsked = now
-        return .ask(threads: hasAskedAll ? .all : .one(thread))
+        sequenceWhenAsked = capture?.sequence
+        wasDisturbed = false
+        return .ask(threads: threads)
     }
 }

@@ -79,7 +79,7 @@ package struct HangPolicy: Sendable {
     /// The heartbeat that was told to be the last.
     private var toldHeartbeat: UInt64?
     private var lastObserved: UInt64?
-    /// Heartbeats before this one are not judged: nobody watched meanwhile.
+    /// What was before is not judged: nobody watched meanwhile.
     private var watchedSince: UInt64 = 0
     private var killDeadline: UInt64?
     private var isKilled = false
@@ -115,7 +115,8 @@ package struct HangPolicy: Sendable {
         return actions
     }
 
-    /// A supervisor that was stopped (SIGSTOP, a suspended machine) has not seen heartbeats go by: its workers get a whole limit again.
+    /// A supervisor that was stopped (SIGSTOP, a suspended machine) has not seen heartbeats and requests go by: its workers, which may have
+    /// been stopped with it, get a whole limit again.
     private mutating func noticeGap(_ now: Observation) {
         defer { lastObserved = now.nowNanoseconds }
         let usual = (limits.interval ?? .seconds(1)).nanoseconds
@@ -126,7 +127,7 @@ package struct HangPolicy: Sendable {
     /// The oldest first.
     private func overdue(_ now: Observation, _ limit: Duration?) -> [CrashPage.Request] {
         guard let limit else { return [] }
-        return now.requests.filter { $0.isComplete && age($0, now) >= limit.nanoseconds }.sorted {
+        return now.requests.filter { $0.isComplete && watchedAge($0, now) >= limit.nanoseconds }.sorted {
             $0.startedNanoseconds < $1.startedNanoseconds
         }
     }
@@ -148,6 +149,11 @@ package struct HangPolicy: Sendable {
 
     private func hang(_ cause: CrashPage.Cause, _ request: CrashPage.Request, _ now: Observation) -> Hang {
         Hang(cause: cause, request: request, lasting: .nanoseconds(Int64(clamping: age(request, now))))
+    }
+
+    /// How long it has run as far as anybody watched.
+    private func watchedAge(_ request: CrashPage.Request, _ now: Observation) -> UInt64 {
+        min(age(request, now), now.nowNanoseconds &- watchedSince)
     }
 
     /// A page may say that a request begins in the future: then it has just begun.

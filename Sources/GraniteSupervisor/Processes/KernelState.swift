@@ -22,6 +22,20 @@ enum KernelState {
         return threads.sorted()
     }
 
+    /// Whether the process has a handler for the signal now; nil if that cannot be read.
+    static func catches(signal: Int32, pid: Int32) -> Bool? {
+        SmallFile.text(at: "/proc/\(pid)/status", limit: 16 << 10).flatMap { catches(signal: signal, status: $0) }
+    }
+
+    /// SigCgt of /proc/PID/status: a hexadecimal mask, signal 1 is bit 0.
+    static func catches(signal: Int32, status: String) -> Bool? {
+        guard (1...64).contains(signal),
+            let line = status.split(separator: "\n").first(where: { $0.hasPrefix("SigCgt:") }),
+            let word = line.split(whereSeparator: { $0 == "\t" || $0 == " " }).last, let mask = UInt64(word, radix: 16)
+        else { return nil }
+        return mask >> UInt64(signal - 1) & 1 == 1
+    }
+
     /// `it is stopped (state T)`, `all of its 3 threads are blocked in the kernel (state D)`: why it does not answer.
     static func phrase(pid: Int32) -> String {
         let states = threads(pid: pid).compactMap { thread in

@@ -4,6 +4,7 @@ import ctypes
 import os
 import re
 import socket
+import sys
 import threading
 import time
 from urllib.parse import parse_qs
@@ -37,6 +38,7 @@ def receive():
 
 
 def sleep(seconds):
+    print("asleep", file=sys.stderr, flush=True)
     time.sleep(seconds)
 
 
