@@ -1,16 +1,16 @@
 // Runs a program to its end, or keeps it running beside a test, and never leaves it behind.
 
+package import CLinux
 package import Foundation
-import Synchronization
 
 /// A program that a test started.
 ///
-/// Unchecked: the process is used from the creating test alone; output is behind a Mutex.
+/// Unchecked: the process is used from the creating test alone; output is read by pread(2).
 package final class Command: @unchecked Sendable {
     private let process = Process()
-    private let output = Mutex(Data())
-    private let errors = Mutex(Data())
-    private let pipes = (Pipe(), Pipe())
+    // Files, not pipes: a pipe of Foundation's is inherited by whatever other tests spawn meanwhile, and ends only with them.
+    private let output = OutputFile()
+    private let errors = OutputFile()
 
     /// Starts it. `environment` is added to the test's own; nil values are removed.
     package init(
@@ -23,16 +23,8 @@ package final class Command: @unchecked Sendable {
         process.environment = variables
         if let directory { process.currentDirectoryURL = directory }
         process.standardInput = FileHandle.nullDevice
-        process.standardOutput = pipes.0
-        process.standardError = pipes.1
-        pipes.0.fileHandleForReading.readabilityHandler = { [weak self] handle in
-            let data = handle.availableData
-            if data.isEmpty { handle.readabilityHandler = nil } else { self?.output.withLock { $0.append(data) } }
-        }
-        pipes.1.fileHandleForReading.readabilityHandler = { [weak self] handle in
-            let data = handle.availableData
-            if data.isEmpty { handle.readabilityHandler = nil } else { self?.errors.withLock { $0.append(data) } }
-        }
+        process.standardOutput = output.handle
+        process.standardError = errors.handle
         try process.run()
     }
 
@@ -40,8 +32,8 @@ package final class Command: @unchecked Sendable {
 
     package var pid: pid_t { process.processIdentifier }
     package var isRunning: Bool { process.isRunning }
-    package var standardOutput: String { String(decoding: output.withLock { $0 }, as: UTF8.self) }
-    package var standardError: String { String(decoding: errors.withLock { $0 }, as: UTF8.self) }
+    package var standardOutput: String { output.text }
+    package var standardError: String { errors.text }
 
     package func send(signal: Int32) { kill(process.processIdentifier, signal) }
 
@@ -59,15 +51,6 @@ package final class Command: @unchecked Sendable {
                 kill(process.processIdentifier, SIGKILL)
                 process.waitUntilExit()
                 return .killedByTest
-            }
-            try? await Task.sleep(for: .milliseconds(5))
-        }
-        // The readers see end of file soon after the end, unless a grandchild keeps the pipe.
-        for _ in 0..<2000 {
-            if pipes.0.fileHandleForReading.readabilityHandler == nil
-                && pipes.1.fileHandleForReading.readabilityHandler == nil
-            {
-                break
             }
             try? await Task.sleep(for: .milliseconds(5))
         }
@@ -96,5 +79,25 @@ package final class Command: @unchecked Sendable {
             try? await Task.sleep(for: .milliseconds(10))
         }
         return try await condition()
+    }
+}
+
+/// What a program writes, in memory.
+private struct OutputFile {
+    let handle: FileHandle
+
+    init() {
+        handle = FileHandle(fileDescriptor: granite_memfd_create("granite-test-output"), closeOnDealloc: true)
+    }
+
+    /// All that was written until now.
+    var text: String {
+        var bytes: [UInt8] = []
+        var chunk = [UInt8](repeating: 0, count: 65_536)
+        while true {
+            let count = pread(handle.fileDescriptor, &chunk, chunk.count, off_t(bytes.count))
+            guard count > 0 else { return String(decoding: bytes, as: UTF8.self) }
+            bytes += chunk.prefix(count)
+        }
     }
 }
