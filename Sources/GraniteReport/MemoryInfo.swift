@@ -59,7 +59,7 @@ package struct CgroupMemory: Codable, Sendable, Equatable {
     package var peakBytes: UInt64?
     /// Used by those that live on.
     package var currentBytes: UInt64?
-    /// How often the limit was met: `max` of memory.events (v2), memory.failcnt and memory.memsw.failcnt (v1).
+    /// How often the limit was met: `max` of memory.events (v2), memory.failcnt (v1).
     package var limitHits: UInt64?
     /// How far its `oom_kill` counter moved while the worker died. It counts victims by their own cgroup, whoever was short of memory.
     package var oomKills: Int?

@@ -49,7 +49,8 @@ struct MatrixEntry: Decodable, Sendable, CustomTestStringConvertible {
 
     enum CodingKeys: String, CodingKey {
         case name = "case"
-        case status, kind, category, confidence, frames, reports, reason, evidence, needs, library, flags, incomplete, cycle
+        case status, kind, category, confidence, frames, reports, reason, evidence, needs, library, flags, incomplete,
+            cycle
     }
 
     /// The matrix. Empty if it cannot be read: a test sees to that.

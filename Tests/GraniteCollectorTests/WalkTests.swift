@@ -100,8 +100,11 @@ import Testing
             options + ["-DROOM=200", "-fno-asynchronous-unwind-tables", "-fno-unwind-tables"])
         let thread = try await Self.crashedThread(of: "through-library", ["--argument", library])
         var frames = ["granite_probe_null_read", "inner", "middle", "outer", "granite_probe_through"]
-        // An optimized caller keeps no frame pointer for the search to check it by: it may be passed over, and `?` says that one searched.
-        if !Self.isDebugBuild, thread.frames?.contains(where: { $0.symbol == frames[4] }) == false { frames.removeLast() }
+        // An optimized caller keeps no frame pointer for the search to check it by: it may be passed over, and `?` says that it
+        // was a search.
+        if !Self.isDebugBuild, thread.frames?.contains(where: { $0.symbol == frames[4] }) == false {
+            frames.removeLast()
+        }
         Self.expect(frames + Self.levels, in: thread)
         let trusts = frames.map { name in thread.frames?.first { $0.symbol == name }?.trust }
         #expect(trusts[0] == .context)
@@ -155,7 +158,8 @@ import Testing
         let run = try await Command.run(
             BuildProducts.executable("CrashProbe"), [name, "--level", "off"],
             environment: ["SWIFT_BACKTRACE": "enable=yes,color=no"])
-        let expected = (run.output + run.errors).split(separator: "\n").filter { $0.contains("[async]") }.compactMap { line in
+        let expected = (run.output + run.errors).split(separator: "\n").filter { $0.contains("[async]") }.compactMap {
+            line in
             line.split(separator: " 0x").last?.split(separator: " ", maxSplits: 1).last.map(Self.function)
         }
         try #require(expected.count >= 3, "\(run.errors)")

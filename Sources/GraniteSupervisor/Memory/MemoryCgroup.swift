@@ -66,9 +66,7 @@ package struct MemoryCgroup: Sendable, Equatable {
             }
             memory.peakBytes = Self.number("\(own)/memory.max_usage_in_bytes")
             memory.currentBytes = Self.number("\(own)/memory.usage_in_bytes")
-            // Where memory and swap together are limited to no more, that limit is met first.
-            let hits = ["memory.failcnt", "memory.memsw.failcnt"].compactMap { Self.number("\(own)/\($0)") }
-            memory.limitHits = hits.isEmpty ? nil : hits.reduce(0, &+)
+            memory.limitHits = Self.number("\(own)/memory.failcnt")
         case .two:
             memory.limitBytes = directories.compactMap { Self.number("\($0)/memory.max") }.min()  // "max" is no number
             memory.peakBytes = Self.number("\(own)/memory.peak")
