@@ -135,8 +135,16 @@ func spawn(_ path: String, _ arguments: [String], descriptors: [Int32: Int32]) t
     var words: [UnsafeMutablePointer<CChar>?] = ([path] + arguments).map { strdup($0) } + [nil]
     var environment: [UnsafeMutablePointer<CChar>?] = variables.map { strdup("\($0.key)=\($0.value)") } + [nil]
     defer { (words + environment).forEach { free($0) } }
+    // This may run on a thread of libdispatch's, which blocks signals, and a mask is inherited.
+    var attributes = posix_spawnattr_t()
+    posix_spawnattr_init(&attributes)
+    defer { posix_spawnattr_destroy(&attributes) }
+    var open = sigset_t()
+    sigemptyset(&open)
+    posix_spawnattr_setsigmask(&attributes, &open)
+    posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
     var pid: pid_t = 0
-    let error = posix_spawn(&pid, path, &actions, nil, &words, &environment)
+    let error = posix_spawn(&pid, path, &actions, &attributes, &words, &environment)
     guard error == 0 else { throw StressError("\(path) cannot be started: \(String(cString: strerror(error)))") }
     return pid
 }

@@ -89,8 +89,8 @@ struct CrashRun: Sendable {
         if let reason = entry.reason, report.reason?.hasPrefix(reason) != true {
             faults.append("reason \"\(report.reason ?? "")\"")
         }
-        if report.capture?.incomplete == true {
-            faults.append("incomplete: \((report.capture?.errors ?? []).joined(separator: " "))")
+        if (report.capture?.incomplete == true) != (entry.incomplete == true) {
+            faults.append("incomplete \(report.capture?.incomplete == true): \((report.capture?.errors ?? []).joined(separator: " "))")
         }
         let names = (report.threads?.first?.frames ?? []).map { $0.symbol ?? "?" }
         var rest = names[...]
@@ -109,6 +109,6 @@ struct CrashRun: Sendable {
         let size = lseek(file, 0, SEEK_END)
         let count = pread(file, &bytes, bytes.count, max(0, size - off_t(bytes.count)))
         guard count > 0 else { return [] }
-        return String(decoding: bytes[..<count], as: UTF8.self).split(separator: "\n").suffix(20).map(String.init)
+        return String(decoding: bytes[..<count], as: UTF8.self).split(separator: "\n").suffix(50).map(String.init)
     }
 }

@@ -18,6 +18,8 @@ struct MatrixCase: Decodable, Sendable {
     /// A file of Tests/CrashLibraries that is built with `needs` and `flags`, and whose path is the case's argument.
     var library: String?
     var flags: [String]?
+    /// True if the process was in no state to tell all, and the report says so.
+    var incomplete: Bool?
 
     enum Status: Decodable, Sendable, CustomStringConvertible {
         case signal(String)
@@ -42,7 +44,7 @@ struct MatrixCase: Decodable, Sendable {
 
     enum CodingKeys: String, CodingKey {
         case name = "case"
-        case status, kind, category, frames, reports, reason, needs, library, flags
+        case status, kind, category, frames, reports, reason, needs, library, flags, incomplete
     }
 
     /// Whether the program goes on after its report.
