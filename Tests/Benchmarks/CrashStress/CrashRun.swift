@@ -90,7 +90,8 @@ struct CrashRun: Sendable {
             faults.append("reason \"\(report.reason ?? "")\"")
         }
         if (report.capture?.incomplete == true) != (entry.incomplete == true) {
-            faults.append("incomplete \(report.capture?.incomplete == true): \((report.capture?.errors ?? []).joined(separator: " "))")
+            let errors = (report.capture?.errors ?? []).joined(separator: " ")
+            faults.append("incomplete \(report.capture?.incomplete == true): \(errors)")
         }
         let names = (report.threads?.first?.frames ?? []).map { $0.symbol ?? "?" }
         var rest = names[...]
