@@ -100,7 +100,7 @@ let tests: [Target] = [
         swiftSettings: swift),
     .executableTarget(
         name: "CrashStress",
-        dependencies: ["GraniteCrashChannel", "GraniteReport", "CLinux", argumentParser],
+        dependencies: ["GraniteCrashChannel", "GraniteReport", "CLinux", "TestSupport", argumentParser],
         path: "Tests/Benchmarks/CrashStress", swiftSettings: swift),
     .executableTarget(name: "Confine", path: "Tests/Confine", cSettings: c),
     .executableTarget(

@@ -144,7 +144,7 @@ private final class FuzzTarget {
         let crashID = ULID.make()
         let page = try SamplePage.makeFile(bytes, crashID: crashID)
         defer { close(page) }
-        let (mine, its) = try FakeSupervisor.socketPair()
+        let (mine, its) = try ProbeProcess.socketPair()
         defer { close(mine) }
         try supervisor.send(
             .watch(.init(crashID: crashID, slot: 1, generation: 1, pid: 1, afterCollectorRestart: round % 2 == 1)),

@@ -128,8 +128,8 @@ import Testing
     /// A job that got no thread was dropped: the worker stood until its deadline, and nobody heard why there was no report.
     @Test func jobThatIsGivenUpLetsTheWorkerGoAndIsTold() async throws {
         let (operation, message, id) = try await FakeSupervisor.onThread {
-            let memory = try FakeSupervisor.socketPair()
-            let control = try FakeSupervisor.socketPair()
+            let memory = try ProbeProcess.socketPair()
+            let control = try ProbeProcess.socketPair()
             defer { for end in [memory.0, memory.1, control.0, control.1] { close(end) } }
             let directory = try TemporaryDirectory()
             let watch = SupervisorMessage.Watch(

@@ -38,8 +38,8 @@ final class FakeSupervisor {
     // MARK: The collector
 
     func startCollector() throws {
-        let (mine, its) = try Self.socketPair()
-        collectorPID = try Self.spawn(
+        let (mine, its) = try ProbeProcess.socketPair()
+        collectorPID = try ProbeProcess.spawn(
             BuildProducts.executable("granite-crash").path,
             ["collect", "--control-fd", "3", "--crash-dir", directory.file("crashes").path, "--level", level],
             descriptors: [its: 3])
@@ -123,9 +123,9 @@ final class FakeSupervisor {
         var worker = Worker()
         let number: UInt32 = level == "full" ? 2 : level == "short" ? 1 : 0
         worker.page = try CrashPage.make(crashID: worker.crashID, slot: 1, generation: 2, level: number)
-        let (mine, its) = try Self.socketPair()
+        let (mine, its) = try ProbeProcess.socketPair()
         worker.memorySocket = mine
-        worker.pid = try Self.spawn(
+        worker.pid = try ProbeProcess.spawn(
             BuildProducts.executable("CrashProbe").path,
             [
                 name, "--level", level, "--page-fd", "10", "--memory-socket", "11", "--serve-deadline-ms",
@@ -139,9 +139,9 @@ final class FakeSupervisor {
     func spawnWorker(program: URL, _ arguments: [String]) throws -> Worker {
         var worker = Worker()
         worker.page = try CrashPage.make(crashID: worker.crashID, slot: 1, generation: 2, level: 2)
-        let (mine, its) = try Self.socketPair()
+        let (mine, its) = try ProbeProcess.socketPair()
         worker.memorySocket = mine
-        worker.pid = try Self.spawn(program.path, arguments, descriptors: [worker.page: 10, its: 11])
+        worker.pid = try ProbeProcess.spawn(program.path, arguments, descriptors: [worker.page: 10, its: 11])
         close(its)
         return worker
     }
@@ -193,39 +193,5 @@ final class FakeSupervisor {
             try supervisor.reap(worker, logTail: logTail, oomKills: oomKills, duringStartup: duringStartup)
             return try supervisor.receiveReport()
         }
-    }
-
-    // MARK: System
-
-    static func socketPair() throws -> (Int32, Int32) {
-        var ends: [Int32] = [-1, -1]
-        guard socketpair(AF_UNIX, Int32(SOCK_SEQPACKET.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0, &ends) == 0 else {
-            throw POSIXError(.EMFILE)
-        }
-        return (ends[0], ends[1])
-    }
-
-    private static func spawn(_ path: String, _ arguments: [String], descriptors: [Int32: Int32]) throws -> pid_t {
-        var actions = posix_spawn_file_actions_t()
-        posix_spawn_file_actions_init(&actions)
-        defer { posix_spawn_file_actions_destroy(&actions) }
-        // As the supervisor does: the thread that runs this blocks most signals, SIGABRT among them.
-        var attributes = posix_spawnattr_t()
-        posix_spawnattr_init(&attributes)
-        defer { posix_spawnattr_destroy(&attributes) }
-        var open = sigset_t()
-        sigemptyset(&open)
-        posix_spawnattr_setsigmask(&attributes, &open)
-        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
-        for (mine, its) in descriptors { posix_spawn_file_actions_adddup2(&actions, mine, its) }
-        var variables = Foundation.ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("GRANITE_") }
-        variables["SWIFT_BACKTRACE"] = "enable=no"
-        var words: [UnsafeMutablePointer<CChar>?] = ([path] + arguments).map { strdup($0) } + [nil]
-        var environment: [UnsafeMutablePointer<CChar>?] = variables.map { strdup("\($0.key)=\($0.value)") } + [nil]
-        defer { (words + environment).forEach { free($0) } }
-        var pid: pid_t = 0
-        let error = posix_spawn(&pid, path, &actions, &attributes, &words, &environment)
-        guard error == 0 else { throw POSIXError(POSIXErrorCode(rawValue: error) ?? .EINVAL) }
-        return pid
     }
 }

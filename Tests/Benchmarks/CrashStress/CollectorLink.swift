@@ -5,6 +5,7 @@ import Foundation
 import GraniteCrashChannel
 import GraniteReport
 import Synchronization
+import TestSupport
 
 struct StressError: Error, CustomStringConvertible {
     var description: String
@@ -31,9 +32,9 @@ final class CollectorLink: Sendable {
     }
 
     init(collector: String, crashes: String, level: String) throws {
-        let (mine, its) = try socketPair()
+        let (mine, its) = try ProbeProcess.socketPair()
         control = mine
-        pid = try spawn(
+        pid = try ProbeProcess.spawn(
             collector, ["collect", "--control-fd", "3", "--crash-dir", crashes, "--level", level], descriptors: [its: 3]
         )
         close(its)
@@ -112,39 +113,4 @@ final class CollectorLink: Sendable {
         news.broadcast()
         news.unlock()
     }
-}
-
-func socketPair() throws -> (Int32, Int32) {
-    var ends: [Int32] = [-1, -1]
-    guard socketpair(AF_UNIX, Int32(SOCK_SEQPACKET.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0, &ends) == 0 else {
-        throw StressError("no socket pair: \(String(cString: strerror(errno)))")
-    }
-    return (ends[0], ends[1])
-}
-
-func spawn(_ path: String, _ arguments: [String], descriptors: [Int32: Int32]) throws -> pid_t {
-    var actions = posix_spawn_file_actions_t()
-    posix_spawn_file_actions_init(&actions)
-    defer { posix_spawn_file_actions_destroy(&actions) }
-    // Copies above all targets: one descriptor's target may be another's number.
-    let copies = descriptors.map { (fcntl($0.key, F_DUPFD_CLOEXEC, 64), $0.value) }
-    defer { for (copy, _) in copies { close(copy) } }
-    for (copy, target) in copies { posix_spawn_file_actions_adddup2(&actions, copy, target) }
-    var variables = Foundation.ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("GRANITE_") }
-    variables["SWIFT_BACKTRACE"] = "enable=no"
-    var words: [UnsafeMutablePointer<CChar>?] = ([path] + arguments).map { strdup($0) } + [nil]
-    var environment: [UnsafeMutablePointer<CChar>?] = variables.map { strdup("\($0.key)=\($0.value)") } + [nil]
-    defer { (words + environment).forEach { free($0) } }
-    // This may run on a thread of libdispatch's, which blocks signals, and a mask is inherited.
-    var attributes = posix_spawnattr_t()
-    posix_spawnattr_init(&attributes)
-    defer { posix_spawnattr_destroy(&attributes) }
-    var open = sigset_t()
-    sigemptyset(&open)
-    posix_spawnattr_setsigmask(&attributes, &open)
-    posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
-    var pid: pid_t = 0
-    let error = posix_spawn(&pid, path, &actions, &attributes, &words, &environment)
-    guard error == 0 else { throw StressError("\(path) cannot be started: \(String(cString: strerror(error)))") }
-    return pid
 }

@@ -4,6 +4,7 @@ import CLinux
 import Foundation
 import GraniteCrashChannel
 import GraniteReport
+import TestSupport
 
 /// What one crash showed.
 struct CrashRun: Sendable {
@@ -22,14 +23,14 @@ struct CrashRun: Sendable {
         let crashID = ULID.make()
         let page = try CrashPage.make(crashID: crashID, slot: 1, generation: 1, level: 2)
         defer { close(page) }
-        let (memory, its) = try socketPair()
+        let (memory, its) = try ProbeProcess.socketPair()
         defer { close(memory) }
         let errors = granite_memfd_create("stderr")
         defer { close(errors) }
         let pid: pid_t
         do {
             defer { close(its) }
-            pid = try spawn(
+            pid = try ProbeProcess.spawn(
                 probe,
                 [entry.name, "--level", "full", "--page-fd", "10", "--memory-socket", "11"]
                     + (argument.map { ["--argument", $0] } ?? []),
