@@ -146,9 +146,7 @@ struct StartTests {
     @Test func interpretersThatCannotBeRunAreNamed() throws {
         let folder = try TemporaryDirectory()
         func make(_ name: String, _ script: String) throws -> String {
-            let url = try folder.write("#!/bin/sh\n" + script, to: name)
-            try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: url.path)
-            return url.path
+            try folder.writeExecutable("#!/bin/sh\n" + script, to: name).path
         }
         func answer(_ implementation: String, _ version: String, _ hex: Int, base: String, _ freeThreaded: String = "")
             -> String

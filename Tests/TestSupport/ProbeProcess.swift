@@ -1,7 +1,8 @@
 // Starts a collector or a probe as the supervisor does: with descriptors at agreed numbers. It is separate from Command, which hands down
 // standard streams alone and waits for the end.
 
-package import Foundation
+import Foundation
+package import Glibc
 
 package enum ProbeProcess {
     /// Two connected sockets of messages, closed in whatever is executed.

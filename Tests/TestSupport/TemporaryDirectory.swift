@@ -24,4 +24,16 @@ package final class TemporaryDirectory: Sendable {
         try text.write(to: file(name), atomically: true, encoding: .utf8)
         return file(name)
     }
+
+    /// Writes a program that can be run at once. Another process makes the file: a program that a test beside this one starts meanwhile
+    /// holds a copy of our descriptors until it is executed, and a file that is open for writing cannot be run (ETXTBSY).
+    package func writeExecutable(_ text: String, to name: String) throws -> URL {
+        let source = try write(text, to: name + ".text")
+        let copy = Process()
+        copy.executableURL = URL(fileURLWithPath: "/usr/bin/install")
+        copy.arguments = ["-m", "755", source.path, file(name).path]
+        try copy.run()
+        copy.waitUntilExit()
+        return file(name)
+    }
 }
