@@ -2,7 +2,6 @@
 // standard streams alone and waits for the end.
 
 import Foundation
-package import Glibc
 
 package enum ProbeProcess {
     /// Two connected sockets of messages, closed in whatever is executed.
