@@ -17,9 +17,11 @@ package enum ProbeProcess {
 
     /// Starts a program without the environment of a server and without Swift's own backtracer. The caller waits for its end.
     ///
+    /// Returns its process id: no pid_t, which would make the import of this file one of its interface, and only in debug builds.
+    ///
     /// - Parameter descriptors: the caller's, each with the number that the program finds it at.
     /// - Throws: POSIXError.
-    package static func spawn(_ path: String, _ arguments: [String], descriptors: [Int32: Int32]) throws -> pid_t {
+    package static func spawn(_ path: String, _ arguments: [String], descriptors: [Int32: Int32]) throws -> Int32 {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
