@@ -74,9 +74,9 @@ enum InterpreterQuery {
                 .pythonFailed, "cannot run \(executable): \(call): \(String(cString: strerror(code)))", errno: code)
         }
         var ends: [Int32] = [-1, -1]
-        // At once and not by fcntl(2) after: another thread may start a program in between, which would keep the end open.
-        guard pipe2(&ends, O_CLOEXEC) == 0 else { throw failure(errno, "pipe") }
+        guard pipe(&ends) == 0 else { throw failure(errno, "pipe") }
         defer { close(ends[0]) }
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
