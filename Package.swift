@@ -34,6 +34,10 @@ let floor0: [Target] = [
     .target(name: "CLinux", cSettings: c),
     .target(name: "CPython", cSettings: c),
     .target(name: "CDemangle", cSettings: c, linkerSettings: [.linkedLibrary("iberty")]),
+    // What Python tells of objects and exceptions. No Swift and no libpython: the interpreter's functions are looked up where it runs.
+    .target(name: "CGraniteHooks", dependencies: ["CGraniteCapture"], cSettings: c),
+    // The library that `granite-crash run` preloads: C alone, nothing of the Swift runtime is in it.
+    .target(name: "CGranitePreload", dependencies: ["CGraniteCapture", "CGraniteHooks"], cSettings: c),
     .systemLibrary(name: "CElfutils", pkgConfig: "libdw", providers: [.apt(["libdw-dev"])]),
 ]
 
@@ -167,6 +171,7 @@ let package = Package(
     products: [
         .executable(name: "granite", targets: ["granite"]),
         .executable(name: "granite-crash", targets: ["granite-crash"]),
+        .library(name: "granite-preload", type: .dynamic, targets: ["CGranitePreload"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),

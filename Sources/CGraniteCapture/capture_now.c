@@ -35,15 +35,8 @@ static bool take_token(uint64_t now_ns) {
     return true;
 }
 
-/// Async-signal-safe. Copies at most capacity - 1 bytes; the field was cleared before.
-static void store_text(char *field, size_t capacity, const char *text) {
-    for (size_t i = 0; text && i + 1 < capacity && text[i] != 0; i++) field[i] = text[i];
-}
-
 /// Async-signal-safe but for the wait; not for signal handlers, see the header.
-bool granite_capture_now(uint32_t kind, const char *subject, const char *message, uint32_t owner_tid,
-                         const char *owner_name, uint64_t created_ns, const uint64_t *creation_frames,
-                         uint32_t creation_frame_count) {
+static bool granite_capture_and_go_on(const struct granite_occasion_report *report) {
     if (!granite_core.installed) return count_only();
     int saved_errno = errno;
     uint64_t entered_ns = granite_clock_ns(CLOCK_MONOTONIC);
@@ -61,17 +54,20 @@ bool granite_capture_now(uint32_t kind, const char *subject, const char *message
     ucontext_t context;
     capturing = capturing && getcontext(&context) == 0;
     if (capturing) {
-        granite_capture_begin(kind, me, &context, entered_ns);
+        granite_capture_begin(report->kind, me, &context, entered_ns);
         struct granite_capture *capture = &granite_core.page->capture;
-        store_text(capture->subject, sizeof capture->subject, subject);
-        store_text(capture->message, sizeof capture->message, message);
-        store_text(capture->owner_name, sizeof capture->owner_name, owner_name);
-        capture->owner_tid = owner_tid;
-        capture->created_ns = created_ns;
-        for (uint32_t i = 0; creation_frames && i < creation_frame_count && i < GRANITE_MAX_CREATION_FRAMES; i++) {
-            capture->creation_frames[i] = creation_frames[i];
+        granite_store_text(capture->subject, sizeof capture->subject, report->subject);
+        granite_store_text(capture->message, sizeof capture->message, report->message);
+        granite_store_text(capture->owner_name, sizeof capture->owner_name, report->owner_name);
+        granite_store_text(capture->details, sizeof capture->details, report->details);
+        capture->owner_tid = report->owner_tid;
+        capture->created_ns = report->created_ns;
+        for (uint32_t i = 0; report->creation_frames && i < report->creation_frame_count; i++) {
+            if (i == GRANITE_MAX_CREATION_FRAMES) break;
+            capture->creation_frames[i] = report->creation_frames[i];
             capture->creation_frame_count = i + 1;
         }
+        if (report->fingerprint != 0) granite_occasion_note_report(report->fingerprint);
         granite_capture_run(&context, false);
         granite_park_release();
         granite_capture_publish(GRANITE_STAGE_FINISHED);
@@ -80,4 +76,24 @@ bool granite_capture_now(uint32_t kind, const char *subject, const char *message
     granite_change_mask(SIG_SETMASK, &own_mask, NULL);
     errno = saved_errno;
     return capturing ? true : count_only();
+}
+
+/// As granite_capture_and_go_on.
+bool granite_capture_occasion(const struct granite_occasion_report *report) {
+    return granite_capture_and_go_on(report);
+}
+
+/// As granite_capture_and_go_on.
+bool granite_capture_now(uint32_t kind, const char *subject, const char *message, uint32_t owner_tid,
+                         const char *owner_name, uint64_t created_ns, const uint64_t *creation_frames,
+                         uint32_t creation_frame_count) {
+    struct granite_occasion_report report = {.kind = kind,
+                                             .subject = subject,
+                                             .message = message,
+                                             .owner_tid = owner_tid,
+                                             .owner_name = owner_name,
+                                             .created_ns = created_ns,
+                                             .creation_frames = creation_frames,
+                                             .creation_frame_count = creation_frame_count};
+    return granite_capture_and_go_on(&report);
 }

@@ -1,7 +1,7 @@
 // The state of the capture core and what its files offer each other. Not for other modules.
 //
 // A file is either reachable from a signal handler (core, handler, chain, actions, capture_stack, descriptors, park,
-// walk, watchdog, mappings, snapshot, memory_server, modules, frame_pointers, capture_now, dump) or only called before
+// walk, watchdog, mappings, snapshot, memory_server, modules, frame_pointers, capture_now, occasions, dump) or only called before
 // a crash (install, actions_interpose, chain_load, alternate_stack, signal_mask, walk_load, modules_load, fork).
 // Tests/GraniteCaptureTests checks the undefined symbols of the first kind against a list.
 
@@ -65,6 +65,8 @@ struct granite_core {
 
     uint64_t tokens_updated_ns;  ///< rate limit of the drop-site road, touched only while the gate is held
     uint32_t tokens;
+
+    uint64_t occasion_reported_ns[GRANITE_MAX_OCCASIONS];  ///< CLOCK_MONOTONIC of each occasion's last report
 };
 extern struct granite_core granite_core;
 
@@ -108,6 +110,12 @@ void granite_park_pass_on(int signal, siginfo_t *information, void *context);
 // dump.c
 /// Async-signal-safe. SA_SIGINFO handler of the dump signal.
 void granite_handle_dump(int signal, siginfo_t *information, void *context);
+
+// occasions.c
+/// Async-signal-safe. Copies at most capacity - 1 bytes of `text`, NULL being the empty string, and ends them with a NUL.
+void granite_store_text(char *field, size_t capacity, const char *text);
+/// Async-signal-safe. The occasion of `fingerprint` has a report now.
+void granite_occasion_note_report(uint64_t fingerprint);
 
 // walk.c
 /// Async-signal-safe. Stage C: instruction pointers of `context`, innermost first, into the page.

@@ -23,8 +23,11 @@ package enum SupervisorMessage: Codable, Sendable, Equatable {
         /// How many new collectors were handed this worker's death, this one included, because the one before ended without a report; 0
         /// while it lives. From 2 on the collector reports what the page says and opens no file: the crash may be what ended the others.
         package var replays: Int
+        /// The program's short name, of a process that is no worker; its report has no worker. nil: a worker.
+        package var program: String?
         package init(
-            crashID: String, slot: Int, generation: Int, pid: Int32, afterCollectorRestart: Bool, replays: Int = 0
+            crashID: String, slot: Int, generation: Int, pid: Int32, afterCollectorRestart: Bool, replays: Int = 0,
+            program: String? = nil
         ) {
             self.crashID = crashID
             self.slot = slot
@@ -32,6 +35,7 @@ package enum SupervisorMessage: Codable, Sendable, Equatable {
             self.pid = pid
             self.afterCollectorRestart = afterCollectorRestart
             self.replays = replays
+            self.program = program
         }
     }
 

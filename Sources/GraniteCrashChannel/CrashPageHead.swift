@@ -21,7 +21,7 @@ package struct CrashPageHead: BitwiseCopyable {
     package var pythonVersion: UInt32 = 0
     package var suppressedCaptures: UInt32 = 0
     package var breadcrumbCount: UInt32 = 0
-    package var reserved1: UInt32 = 0
+    package var exitNote: UInt32 = 0
 
     package init() {}
 }

@@ -27,6 +27,8 @@ extension CrashPage {
         package var pythonVersion: UInt32
         /// Drop sites that were only counted.
         package var suppressedCaptures: UInt32
+        /// The code that the process gave to exit(3) or _exit(2), where that is watched.
+        package var exitCode: Int32?
 
         init(_ head: CrashPageHead) {
             crashID = text(of: head.crashID)
@@ -42,6 +44,7 @@ extension CrashPage {
             pythonRuntime = head.pythonRuntime == 0 ? nil : Address(head.pythonRuntime)
             pythonVersion = head.pythonVersion
             suppressedCaptures = head.suppressedCaptures
+            exitCode = head.exitNote & UInt32(GRANITE_EXIT_NOTED) != 0 ? Int32(head.exitNote & 0xff) : nil
         }
     }
 
@@ -53,7 +56,7 @@ extension CrashPage {
 
     /// What began a capture (`enum granite_capture_kind`).
     package enum Kind: UInt32, Sendable {
-        case none, signal, dropSite, unraisable, threadException, dump, hang
+        case none, signal, dropSite, unraisable, threadException, dump, hang, panic, growth, uncaught
     }
 
     /// Why a dump or a hang was asked for (`enum granite_cause`).
@@ -120,6 +123,8 @@ extension CrashPage {
         package var cause: Cause
         /// Of that signal.
         package var ticket: UInt32
+        /// More about a drop site or growth.
+        package var details: CaptureDetails
         /// Whether the worker ends with this capture.
         package var isFatal: Bool { kind == .signal || (kind == .hang && cause == .requestKillTimeout) }
 
@@ -157,6 +162,7 @@ extension CrashPage {
             handlerFrames = words(of: raw.handler_frames, count: Int(raw.handler_frame_count)).map(Address.init)
             cause = Cause(rawValue: raw.cause) ?? .none
             ticket = raw.ticket
+            details = CaptureDetails(text(of: raw.details))
         }
     }
 
@@ -212,6 +218,6 @@ func text<Field: BitwiseCopyable>(of field: Field) -> String {
 }
 
 /// The first `count` words of a fixed field, or as many as it has.
-private func words<Field: BitwiseCopyable>(of field: Field, count: Int) -> [UInt64] {
+func words<Field: BitwiseCopyable>(of field: Field, count: Int) -> [UInt64] {
     withUnsafeBytes(of: field) { Array($0.bindMemory(to: UInt64.self).prefix(max(0, count))) }
 }

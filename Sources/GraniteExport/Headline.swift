@@ -7,7 +7,8 @@ enum Headline {
     /// With an id of 26 digits before it, it must be short.
     static func statement(_ report: CrashReport) -> String {
         let who =
-            report.worker?.slot.map { "worker \($0)" } ?? report.process?.pid.map { "process \($0)" } ?? "a process"
+            report.worker?.slot.map { "worker \($0)" } ?? report.process?.program.map { TerminalText.cutEnd(TerminalText.neutralised($0), columns: 16) }
+            ?? report.process?.pid.map { "process \($0)" } ?? "a process"
         let exit = report.process?.exit
         switch report.kind {
         case .oomKill: return "\(who) was OOM-killed"
@@ -17,6 +18,9 @@ enum Headline {
         case .dropSite: return "\(who): drop on wrong thread"
         case .unraisable: return "\(who): unraisable exception"
         case .threadException: return "\(who): exception in a thread"
+        case .panic: return "\(who): Rust panic"
+        case .growth: return "\(who): memory grows"
+        case .uncaughtException: return "\(who): uncaught exception"
         case .signal, .exit, nil:
             if let signal = report.signal?.name ?? exit?.signal
                 ?? (report.signal?.number ?? exit?.number).map(SignalName.name)

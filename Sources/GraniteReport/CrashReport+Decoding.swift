@@ -17,6 +17,9 @@ extension CrashReport {
         requests = fields.lenientArray(.requests)
         recentRequests = fields.lenientArray(.recentRequests)
         dropSite = fields.lenient(.dropSite)
+        thrown = fields.lenient(.thrown)
+        growth = fields.lenient(.growth)
+        occasions = fields.lenientArray(.occasions)
         threads = fields.lenientArray(.threads)
         python = fields.lenient(.python)
         modules = fields.lenientArray(.modules)
@@ -74,6 +77,7 @@ extension ProcessInfo {
     package init(from decoder: any Decoder) throws {
         let fields = try decoder.container(keyedBy: CodingKeys.self)
         pid = fields.lenient(.pid)
+        program = fields.lenient(.program)
         argv = fields.lenientArray(.argv)
         executable = fields.lenient(.executable)
         directory = fields.lenient(.directory)
@@ -163,18 +167,6 @@ extension Breadcrumb {
         tid = fields.lenient(.tid)
         category = fields.lenient(.category)
         message = fields.lenient(.message)
-    }
-}
-
-extension DropSite {
-    package init(from decoder: any Decoder) throws {
-        let fields = try decoder.container(keyedBy: CodingKeys.self)
-        subject = fields.lenient(.subject)
-        message = fields.lenient(.message)
-        ownerTid = fields.lenient(.ownerTid)
-        ownerName = fields.lenient(.ownerName)
-        created = fields.lenient(.created)
-        creationFrames = fields.lenientArray(.creationFrames)
     }
 }
 

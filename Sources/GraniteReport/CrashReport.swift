@@ -24,6 +24,12 @@ package struct CrashReport: Codable, Sendable, Equatable {
     package var recentRequests: [EndedRequest]?
     /// For drop sites, unraisable exceptions: both sides of the event.
     package var dropSite: DropSite?
+    /// The exception that the crashed thread threw last, if that led to the end.
+    package var thrown: ThrownException?
+    /// For reports of growth.
+    package var growth: GrowthInfo?
+    /// Mistakes that the process survived, each with how often it happened.
+    package var occasions: [CountedOccasion]?
     /// The crashed thread first.
     package var threads: [ThreadReport]?
     /// The interpreter, if one ran and could be read.
@@ -51,12 +57,18 @@ package struct CrashReport: Codable, Sendable, Equatable {
         case startup
         case hang
         case dump
+        /// A Rust panic, at the place of the panic.
+        case panic
+        /// Memory grows.
+        case growth
+        /// A Python exception that ended the process.
+        case uncaughtException = "uncaught_exception"
 
         /// True if the process goes on after such a report.
         package var goesOn: Bool {
             switch self {
-            case .dropSite, .unraisable, .threadException, .dump: true
-            case .signal, .exit, .oomKill, .startup, .hang: false
+            case .dropSite, .unraisable, .threadException, .dump, .panic, .growth: true
+            case .signal, .exit, .oomKill, .startup, .hang, .uncaughtException: false
             }
         }
     }
@@ -65,7 +77,7 @@ package struct CrashReport: Codable, Sendable, Equatable {
         case id, schema, time, kind, reason, diagnosis, signal, process, worker, request, requests
         case recentRequests = "recent_requests"
         case dropSite = "drop_site"
-        case threads, python, modules, breadcrumbs
+        case thrown, growth, occasions, threads, python, modules, breadcrumbs
         case logTail = "log_tail"
         case fingerprint, capture, resymbolicated
     }
@@ -112,6 +124,9 @@ package struct Diagnosis: Codable, Sendable, Equatable {
         case threadAffinity = "thread_affinity"
         case unraisableException = "unraisable_exception"
         case uncaughtThreadException = "uncaught_thread_exception"
+        case uncaughtException = "uncaught_exception"
+        case panic
+        case growth
         case hang
         case dump
         case unknown

@@ -2,6 +2,8 @@
 
 package struct ProcessInfo: Codable, Sendable, Equatable {
     package var pid: Int?
+    /// The program's short name, of a process that is no worker of a server.
+    package var program: String?
     package var argv: [String]?
     package var executable: String?
     /// Working directory; paths below it are shown relative to it.
@@ -26,7 +28,7 @@ package struct ProcessInfo: Codable, Sendable, Equatable {
     package init() {}
 
     enum CodingKeys: String, CodingKey {
-        case pid, argv, executable
+        case pid, program, argv, executable
         case directory = "cwd"
         case uptimeSeconds = "uptime_s"
         case pythonVersion = "python_version"
@@ -161,28 +163,4 @@ package struct Breadcrumb: Codable, Sendable, Equatable {
     package init() {}
 
     enum CodingKeys: String, CodingKey { case time, tid, category, message }
-}
-
-/// Both sides of a value that was released, or an error that was raised, where nobody could catch it.
-package struct DropSite: Codable, Sendable, Equatable {
-    /// The value's label, or the object's repr.
-    package var subject: String?
-    /// What was wrong, in the words of whoever noticed.
-    package var message: String?
-    package var ownerTid: Int?
-    package var ownerName: String?
-    /// When the value was made, RFC 3339.
-    package var created: String?
-    /// Where the value was made, innermost first.
-    package var creationFrames: [Frame]?
-
-    package init() {}
-
-    enum CodingKeys: String, CodingKey {
-        case subject, message
-        case ownerTid = "owner_tid"
-        case ownerName = "owner_name"
-        case created
-        case creationFrames = "creation_frames"
-    }
 }

@@ -22,6 +22,14 @@ package enum Redaction {
         let (subject, message) = (report.dropSite?.subject, report.dropSite?.message)
         report.dropSite?.subject = subject.map(text)
         report.dropSite?.message = message.map(text)
+        let thrown = report.thrown?.message
+        report.thrown?.message = thrown.map(text)
+        report.occasions = report.occasions?.map { occasion in
+            var occasion = occasion
+            occasion.subject = occasion.subject.map(text)
+            occasion.message = occasion.message.map(text)
+            return occasion
+        }
         report.threads = report.threads?.map(redacted)
         report.breadcrumbs = report.breadcrumbs?.map { crumb in
             var crumb = crumb

@@ -29,7 +29,7 @@ struct DropSiteTests {
         #expect(created.contains { $0.contains("createValue") }, "\(created)")
         #expect(created.contains { $0.contains("6level1") }, "\(created)")
         let dropped = try symbols.names(of: capture.handlerFrames, in: run.page)
-        #expect(dropped.first == "granite_capture_now", "\(dropped)")
+        #expect(dropped.first?.hasPrefix("granite_capture_") == true, "\(dropped)")
         #expect(dropped.contains { $0.contains("releaseElsewhere") }, "\(dropped)")
 
         let threads = try run.page.threads()

@@ -11,7 +11,7 @@ struct LinkageTests {
     private static let handlerFiles = [
         "core", "handler", "chain", "actions", "capture_stack", "descriptors", "park", "walk", "watchdog", "mappings",
         "snapshot", "memory_server", "modules", "frame_pointers",
-        "capture_now", "dump",
+        "capture_now", "occasions", "dump",
     ]
     /// Object files that are only called before a crash.
     private static let installFiles = [

@@ -50,6 +50,30 @@ bool granite_capture_now(uint32_t kind, const char *_Nullable subject, const cha
                          const char *_Nullable owner_name, uint64_t created_ns, const uint64_t *_Nullable creation_frames,
                          uint32_t creation_frame_count);
 
+/// What is captured once and then counted: a drop site, an unraisable exception, a panic.
+struct granite_occasion_report {
+    uint32_t kind;         ///< enum granite_capture_kind
+    uint32_t owner_tid;    ///< 0 = not known
+    uint64_t fingerprint;  ///< equal for the same mistake; not 0
+    const char *_Nullable subject;     ///< each text: NULL is the empty string; truncated to the page's field
+    const char *_Nullable message;
+    const char *_Nullable owner_name;
+    uint64_t created_ns;   ///< CLOCK_REALTIME, 0 = not known
+    const uint64_t *_Nullable creation_frames;
+    uint32_t creation_frame_count;
+    const char *_Nullable details;     ///< lines as granite_capture.details has them
+};
+
+/// Counts one more of `fingerprint` and tells whether it wants a report: the first, and one again ten minutes after the last report. Call
+/// first, and gather the expensive parts only if it says yes. Some nanoseconds, no system call. Any thread; async-signal-safe. With more
+/// than GRANITE_MAX_OCCASIONS kinds the rest share one entry's fate: they are counted in suppressed_captures only.
+bool granite_occasion_count(uint32_t kind, uint64_t fingerprint, const char *_Nullable subject,
+                            const char *_Nullable message);
+
+/// Captures all threads now, as granite_capture_now, and notes in the occasion's entry that it has its report. Does not count: call
+/// granite_occasion_count before. Returns false if nothing was captured (level off, a capture is running, the rate limit).
+bool granite_capture_occasion(const struct granite_occasion_report *_Nonnull report);
+
 /// Stage C alone, for tests: walks `context` (a ucontext_t) as the handler would and returns how many frames it found.
 /// `faulted`, if given, tells whether the walk was cut short. Takes the gate; nothing else of a capture runs. Call after
 /// installation, on any thread.

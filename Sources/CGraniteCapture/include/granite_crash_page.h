@@ -11,7 +11,7 @@
 /// "GRANITE1" in memory order on a little-endian machine.
 #define GRANITE_PAGE_MAGIC 0x314554494e415247ull
 /// Raised whenever a field moves. Readers refuse any other.
-#define GRANITE_PAGE_VERSION 2
+#define GRANITE_PAGE_VERSION 3
 
 #define GRANITE_MAX_THREADS 1024
 #define GRANITE_MAX_REQUESTS 128
@@ -23,6 +23,13 @@
 #define GRANITE_MAX_TREND 64
 /// Requests that were answered last.
 #define GRANITE_MAX_ENDED 32
+/// Kinds of drop sites and unraisable exceptions that are told apart.
+#define GRANITE_MAX_OCCASIONS 64
+/// Exceptions and panics that were thrown last.
+#define GRANITE_MAX_THROWS 32
+#define GRANITE_MAX_THROW_FRAMES 32
+/// Bytes of text in granite_capture.details, the NUL included.
+#define GRANITE_DETAILS_CAPACITY 4096
 /// Room for the registers of one thread in DWARF order: 17 on x86_64, 33 on aarch64.
 #define GRANITE_MAX_REGISTERS 34
 
@@ -45,6 +52,9 @@ enum granite_capture_kind {
     GRANITE_KIND_THREAD_EXCEPTION = 4,  ///< threading.excepthook
     GRANITE_KIND_DUMP = 5,              ///< asked for by a person; the process goes on
     GRANITE_KIND_HANG = 6,              ///< asked for by the supervisor, because something takes too long; the process goes on
+    GRANITE_KIND_PANIC = 7,             ///< a Rust panic, at the place of the panic; the process may go on
+    GRANITE_KIND_GROWTH = 8,            ///< memory grows; the process goes on
+    GRANITE_KIND_UNCAUGHT = 9,          ///< sys.excepthook: a Python exception is about to end the process
 };
 
 /// A live worker is asked for a capture by the real-time signal SIGRTMAX - GRANITE_DUMP_SIGNAL_BELOW_MAX, queued to the
@@ -156,6 +166,35 @@ struct granite_trend_sample {
     uint64_t python_objects;  ///< tracked by the cyclic garbage collector, 0 = not known
 };
 
+/// What happened more than once: the first is captured, the others are only counted. `sequence` is odd while the texts are written;
+/// the numbers are stored one by one, each whole. Written by any thread.
+struct granite_occasion {
+    uint64_t fingerprint;  ///< 0 = the entry is free
+    uint32_t sequence;
+    uint32_t kind;         ///< enum granite_capture_kind
+    uint32_t count;        ///< how often, the captured ones included; stops at UINT32_MAX
+    uint32_t captured;     ///< how many of them have a report
+    uint64_t first_ns;     ///< CLOCK_MONOTONIC
+    uint64_t last_ns;      ///< CLOCK_MONOTONIC of the last one, to about a second
+    char subject[96];      ///< both as in granite_capture, of the first
+    char message[152];
+};
+
+/// enum of granite_throw.language
+enum granite_throw_language { GRANITE_THROW_OTHER = 0, GRANITE_THROW_CPLUSPLUS = 1, GRANITE_THROW_RUST = 2 };
+
+/// An exception of C++ or a panic of Rust, as it was thrown. `sequence` is odd while it is written. Written by the thread that throws.
+struct granite_throw {
+    uint32_t sequence;
+    uint32_t tid;
+    uint64_t time_ns;      ///< CLOCK_MONOTONIC
+    uint32_t language;     ///< enum granite_throw_language
+    uint32_t frame_count;
+    char type[160];        ///< mangled name of the type, "" if it is not known
+    char message[256];     ///< what() or the panic's text, "" if it is not known
+    uint64_t frames[GRANITE_MAX_THROW_FRAMES];  ///< return addresses, innermost first
+};
+
 /// A capture in progress or ended. Everything here is written by the capturing thread.
 struct granite_capture {
     uint32_t stage;     ///< enum granite_stage
@@ -197,6 +236,15 @@ struct granite_capture {
     uint64_t handler_frames[GRANITE_MAX_HANDLER_FRAMES];    ///< C: instruction pointers, innermost first
     uint32_t cause;   ///< enum granite_cause; DUMP and HANG by signal only. sender_pid and sender_uid say who asked
     uint32_t ticket;  ///< of the signal
+    /// More about a drop site, an unraisable exception or growth: lines of `key=value`, each ended by a newline; a value holds none.
+    /// Readers skip keys that they do not know. A key may come more than once, most important first. Keys:
+    /// `type` of the object; `hook` that told (unraisable, threading, sys, rust, thread_bound, c); `collector` of cycles (running, or
+    /// running_elsewhere); `generation` that it collects; `referrer` (`COUNT TYPE`: what refers to the object, or, where
+    /// `referrers_of=another`, to another living one of its type); `held_by` (one step of the cycle that holds it: `frame lookup
+    /// (app.py:11), local err`); `allocated` (`FILE:LINE`, tracemalloc's, innermost first); `living` objects of the type;
+    /// `owner_state` (alive, ended); `grown` (`BEFORE NOW TYPE`); `grown_over` seconds; `rss` (`BEFORE NOW` bytes); `cause` of growth
+    /// (collector_behind, max_rss, asked).
+    char details[GRANITE_DETAILS_CAPACITY];
 };
 
 /// The whole page. Fixed part at offset 0, snapshot area at GRANITE_SNAPSHOT_OFFSET.
@@ -221,7 +269,7 @@ struct granite_crash_page {
     uint32_t python_version; ///< PY_VERSION_HEX
     uint32_t suppressed_captures;  ///< drop sites that were counted only, by the rate limit or because a capture was running
     uint32_t breadcrumb_count;     ///< ever written; the ring holds the last GRANITE_MAX_BREADCRUMBS
-    uint32_t reserved1;
+    uint32_t exit_note;            ///< GRANITE_EXIT_NOTED | code once exit(3) or _exit(2) was called, where that is watched; else 0
     struct granite_request requests[GRANITE_MAX_REQUESTS];
     struct granite_breadcrumb breadcrumbs[GRANITE_MAX_BREADCRUMBS];
     struct granite_capture capture;
@@ -232,7 +280,14 @@ struct granite_crash_page {
     uint32_t ended_count;  ///< requests ever answered; the ring holds the last GRANITE_MAX_ENDED
     struct granite_trend_sample trend[GRANITE_MAX_TREND];  ///< in no order; the gaps between them grow with their age
     struct granite_ended_request ended[GRANITE_MAX_ENDED];
+    struct granite_occasion occasions[GRANITE_MAX_OCCASIONS];
+    struct granite_throw throws[GRANITE_MAX_THROWS];  ///< a ring: entry number modulo its length
+    uint32_t throw_count;                             ///< ever thrown
+    uint32_t reserved1;
 };
+
+/// page.exit_note: a code was noted; the low 8 bits are it.
+#define GRANITE_EXIT_NOTED 0x100u
 
 _Static_assert(sizeof(struct granite_thread) == 312, "thread layout");
 _Static_assert(sizeof(struct granite_segment) == 24, "segment layout");
@@ -240,6 +295,8 @@ _Static_assert(sizeof(struct granite_request) == 512, "request layout");
 _Static_assert(sizeof(struct granite_breadcrumb) == 256, "breadcrumb layout");
 _Static_assert(sizeof(struct granite_trend_sample) == 32, "trend layout");
 _Static_assert(sizeof(struct granite_ended_request) == 128, "ended request layout");
+_Static_assert(sizeof(struct granite_occasion) == 288, "occasion layout");
+_Static_assert(sizeof(struct granite_throw) == 696, "throw layout");
 _Static_assert(offsetof(struct granite_crash_page, requests) == 128, "page layout");
 _Static_assert(sizeof(struct granite_crash_page) <= GRANITE_SNAPSHOT_OFFSET, "the fixed part fits below the snapshot");
 
@@ -253,6 +310,9 @@ enum granite_page_offset {
     GRANITE_OFFSET_TREND = offsetof(struct granite_crash_page, trend),
     GRANITE_OFFSET_ENDED_COUNT = offsetof(struct granite_crash_page, ended_count),
     GRANITE_OFFSET_ENDED = offsetof(struct granite_crash_page, ended),
+    GRANITE_OFFSET_OCCASIONS = offsetof(struct granite_crash_page, occasions),
+    GRANITE_OFFSET_THROWS = offsetof(struct granite_crash_page, throws),
+    GRANITE_OFFSET_THROW_COUNT = offsetof(struct granite_crash_page, throw_count),
     GRANITE_PAGE_HEADER_SIZE = sizeof(struct granite_crash_page),
 };
 

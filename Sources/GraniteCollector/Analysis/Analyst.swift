@@ -11,6 +11,8 @@ struct Analysis {
     var python: PythonInfo?
     var modules: [ModuleInfo] = []
     var creationFrames: [Frame] = []
+    /// What the crashed thread threw last, if its end followed from it.
+    var thrown: ThrownException?
     var steps: [CaptureInfo.Step] = []
     var errors: [String] = []
     var isIncomplete = false

@@ -24,7 +24,7 @@ struct ReportAssembler {
         report.time = Timestamp.rfc3339(nanoseconds: capture?.timeNanoseconds ?? Self.now())
         report.signal = capture.flatMap(Self.signal) ?? Self.signal(ending.exited)
         report.process = processInfo(ending)
-        report.worker = workerInfo(ending)
+        report.worker = watch.program == nil ? workerInfo(ending) : nil
         let end = capture?.enteredNanoseconds ?? ending.exited?.noticedNanoseconds
         let requests = page.requests.map { request(of: $0, at: end) }
         report.process?.memory = memory(ending, end: end)
@@ -36,7 +36,14 @@ struct ReportAssembler {
         } else if requests.count == 1 {
             report.request = requests.first
         }
-        if let capture, capture.kind != .signal, capture.cause == .none { report.dropSite = dropSite(capture) }
+        if let capture, capture.kind == .growth {
+            report.growth = GrowthInfo(capture.details)
+        } else if let capture, capture.kind != .signal, capture.cause == .none {
+            report.dropSite = DropSite(capture, creationFrames: analysis.creationFrames)
+        }
+        report.thrown = analysis.thrown
+        let occasions = page.occasions.map(Self.occasion)
+        report.occasions = occasions.isEmpty ? nil : occasions
         report.threads = analysis.threads.isEmpty ? nil : analysis.threads
         report.python = analysis.python
         report.modules = analysis.modules.isEmpty ? nil : analysis.modules
@@ -54,15 +61,7 @@ struct ReportAssembler {
     }
 
     private func kind(_ capture: CrashPage.Capture?, _ ending: Ending) -> CrashReport.Kind {
-        switch capture?.kind {
-        case .signal: return .signal
-        case .dropSite: return .dropSite
-        case .unraisable: return .unraisable
-        case .threadException: return .threadException
-        case .dump: return .dump
-        case .hang: return .hang
-        case .none?, nil: break
-        }
+        if let kind = capture?.kind.reportKind { return kind }
         guard let exited = ending.exited else { return .exit }
         let status = ExitStatus(waitStatus: exited.waitStatus)
         if OutOfMemoryRule.isOOMKill(status, exited) { return .oomKill }
@@ -106,6 +105,7 @@ struct ReportAssembler {
         var info = ProcessInfo()
         let status = evidence.page.status
         info.pid = Int(watch.pid)
+        info.program = watch.program
         info.argv = process.argv.isEmpty ? nil : process.argv
         info.executable = process.executable
         info.directory = process.directory
@@ -197,16 +197,17 @@ struct ReportAssembler {
         return info
     }
 
-    private func dropSite(_ capture: CrashPage.Capture) -> DropSite {
-        var site = DropSite()
-        site.subject = capture.subject.isEmpty ? nil : capture.subject
-        site.message = capture.message.isEmpty ? nil : capture.message
-        site.ownerTid = capture.ownerThread == 0 ? nil : Int(capture.ownerThread)
-        site.ownerName = capture.ownerName.isEmpty ? nil : capture.ownerName
-        site.created =
-            capture.createdNanoseconds == 0 ? nil : Timestamp.rfc3339(nanoseconds: capture.createdNanoseconds)
-        site.creationFrames = analysis.creationFrames.isEmpty ? nil : analysis.creationFrames
-        return site
+    private static func occasion(_ occasion: CrashPage.Occasion) -> CountedOccasion {
+        var info = CountedOccasion()
+        info.kind = occasion.kind.reportKind
+        info.subject = occasion.subject.isEmpty ? nil : occasion.subject
+        info.message = occasion.message.isEmpty ? nil : occasion.message
+        info.count = Int(occasion.count)
+        info.captured = Int(occasion.captured)
+        if occasion.lastNanoseconds >= occasion.firstNanoseconds {
+            info.overSeconds = Double((occasion.lastNanoseconds - occasion.firstNanoseconds) / 1_000_000) / 1000
+        }
+        return info
     }
 
     private func captureInfo(_ capture: CrashPage.Capture?) -> CaptureInfo {
@@ -273,5 +274,23 @@ struct ReportAssembler {
         facts.abortMessage = evidence.abortMessage
         facts.isCollectingGarbage = evidence.python?.collecting
         return facts
+    }
+}
+
+extension CrashPage.Kind {
+    /// What a report of such a capture is; nil: there was none.
+    var reportKind: CrashReport.Kind? {
+        switch self {
+        case .none: nil
+        case .signal: .signal
+        case .dropSite: .dropSite
+        case .unraisable: .unraisable
+        case .threadException: .threadException
+        case .dump: .dump
+        case .hang: .hang
+        case .panic: .panic
+        case .growth: .growth
+        case .uncaught: .uncaughtException
+        }
     }
 }

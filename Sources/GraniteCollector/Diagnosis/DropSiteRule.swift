@@ -44,7 +44,7 @@ enum DropSiteRule {
         case .dump:
             // By a call from inside: one that came by signal has a rule of its own.
             return facts.hang == nil ? Verdict(.dump, .certain, [], "A person asked for a dump of the worker.") : nil
-        case .signal, .exit, .oomKill, .startup, .hang:
+        case .signal, .exit, .oomKill, .startup, .hang, .panic, .growth, .uncaughtException:
             return nil
         }
     }

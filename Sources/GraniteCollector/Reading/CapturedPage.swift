@@ -17,6 +17,10 @@ package struct CapturedPage: Sendable {
     package var breadcrumbs: [CrashPage.Breadcrumb] = []
     /// Oldest first.
     package var trend: [CrashPage.TrendSample] = []
+    /// What was counted, the most frequent first.
+    package var occasions: [CrashPage.Occasion] = []
+    /// Exceptions of C++ and panics of Rust, oldest first.
+    package var thrown: [CrashPage.Throw] = []
     package var map = MemoryMap()
     package var snapshot: CrashSnapshot?
     /// What could not be read, a sentence each.
@@ -32,6 +36,8 @@ package struct CapturedPage: Sendable {
         endedRequests = attempt { () throws(CrashPageError) in try page.endedRequests() } ?? []
         breadcrumbs = attempt { () throws(CrashPageError) in try page.breadcrumbs() } ?? []
         trend = attempt { () throws(CrashPageError) in try page.trend() } ?? []
+        occasions = attempt { () throws(CrashPageError) in try page.occasions() } ?? []
+        thrown = attempt { () throws(CrashPageError) in try page.thrown() } ?? []
         guard withCapture, let capture = attempt({ () throws(CrashPageError) in try page.capture() }),
             capture.stage > .idle, capture.kind != .none
         else {
