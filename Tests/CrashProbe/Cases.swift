@@ -103,6 +103,8 @@ enum Cases {
         "drop-beside-profiler": { _ in ThreadBoundCases.dropBesideProfiler() },
         "thread-bound-on-coroutine": { _ in ThreadBoundCases.createOnCoroutine() },
         "drop-storm": { _ in ThreadBoundCases.storm() },
+        "occasions": { _ in OccasionCases.countFromManyThreads() },
+        "occasion-kinds": { _ in OccasionCases.countManyKinds() },
         "requests": { _ in RequestCases.crashWhileServing() },
         "cpp-uncaught": { granite_probe_call_in($0.argument) },
         "cpp-uncaught-number": { granite_probe_call_in($0.argument) },

@@ -44,6 +44,8 @@ private final class WrittenPage {
         _ = try page.breadcrumbs()
         _ = try page.trend()
         _ = try page.endedRequests()
+        _ = try page.occasions()
+        _ = try page.thrown()
         _ = try page.maps()
         let snapshot = try page.snapshot()
         for segment in snapshot.segments.prefix(64) {
@@ -258,6 +260,57 @@ struct CrashPageTests {
             _ = try page.threads()
             _ = try page.snapshot()
         }
+    }
+
+    @Test func whatIsCountedComesBackTheMostFrequentFirst() throws {
+        let written = try WrittenPage()
+        let size = MemoryLayout<granite_occasion>.stride
+        for (index, count) in [3, 20_000, 0].enumerated() {
+            var occasion = granite_occasion()
+            occasion.fingerprint = UInt64(index + 1)
+            occasion.kind = GRANITE_KIND_UNRAISABLE.rawValue
+            occasion.count = UInt32(count)
+            withUnsafeMutableBytes(of: &occasion.subject) { $0.copyBytes(from: "<Connection>".utf8) }
+            written.write(occasion, at: Int(GRANITE_OFFSET_OCCASIONS.rawValue) + index * size)
+        }
+        var halfWritten = granite_occasion()
+        halfWritten.fingerprint = 9
+        halfWritten.count = 1
+        halfWritten.sequence = 1
+        written.write(halfWritten, at: Int(GRANITE_OFFSET_OCCASIONS.rawValue) + 63 * size)
+        let occasions = try written.page.occasions()
+        #expect(occasions.map(\.count) == [20_000, 3])
+        #expect(occasions.map(\.subject) == ["<Connection>", "<Connection>"])
+        #expect(occasions.first?.kind == .unraisable)
+    }
+
+    @Test func whatWasThrownComesBackOldestFirst() throws {
+        let written = try WrittenPage()
+        for (index, time) in [UInt64(30), 10, 20].enumerated() {
+            var entry = granite_throw()
+            entry.tid = 7
+            entry.time_ns = time
+            entry.language = GRANITE_THROW_CPLUSPLUS.rawValue
+            entry.frame_count = index == 0 ? 4_000_000_000 : 1
+            entry.sequence = index == 2 ? 1 : 0
+            withUnsafeMutableBytes(of: &entry.type) { $0.copyBytes(from: "St13runtime_error".utf8) }
+            written.write(
+                entry, at: Int(GRANITE_OFFSET_THROWS.rawValue) + index * MemoryLayout<granite_throw>.stride)
+        }
+        let thrown = try written.page.thrown()
+        #expect(thrown.map(\.timeNanoseconds) == [10, 30])
+        #expect(thrown.map(\.frames.count) == [1, 32])
+        #expect(thrown.first?.language == "C++")
+        #expect(thrown.first?.type == "St13runtime_error")
+    }
+
+    @Test func detailsAreLinesOfKeyAndValue() {
+        let details = CaptureDetails("type=app.Cursor\nreferrer=3 frame\nnonsense\nreferrer=1 dict=x\nempty=\ncut=of")
+        #expect(details["type"] == "app.Cursor")
+        #expect(details.all("referrer") == ["3 frame", "1 dict=x"])
+        #expect(details["empty"] == nil)
+        #expect(details["cut"] == nil)
+        #expect(CaptureDetails(String(repeating: "k=v\n", count: 10_000)).all("k").count == CaptureDetails.maxLines)
     }
 
     @Test(arguments: 0..<40)
