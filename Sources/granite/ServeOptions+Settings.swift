@@ -77,7 +77,8 @@ extension ServeOptions {
             requestKill: try limit(requestKillTimeout, "REQUEST_KILL_TIMEOUT", .zero),
             stall: try limit(stallTimeout, "STALL_TIMEOUT", .seconds(10)))
         if let stall = limits.stall, stall < .seconds(2) {
-            throw ValidationError("--stall-timeout is at least 2s, or 0 for never: the loop is looked at once a second.")
+            throw ValidationError(
+                "--stall-timeout is at least 2s, or 0 for never: the loop is looked at once a second.")
         }
         return limits
     }
