@@ -2,7 +2,7 @@
 //
 // A file is either reachable from a signal handler (core, handler, chain, actions, capture_stack, descriptors, park,
 // walk, watchdog, mappings, snapshot, memory_server, modules, frame_pointers, capture_now, occasions, dump) or only called before
-// a crash (install, actions_interpose, chain_load, alternate_stack, signal_mask, walk_load, modules_load, fork).
+// a crash (install, page, actions_interpose, chain_load, alternate_stack, signal_mask, walk_load, modules_load, fork).
 // Tests/GraniteCaptureTests checks the undefined symbols of the first kind against a list.
 
 #ifndef GRANITE_CORE_H
@@ -185,6 +185,8 @@ typedef int (*granite_module_callback)(void *information, size_t size, void *dat
 void granite_modules_freeze(bool frozen);
 
 // modules_load.c
+/// Async-signal-safe. In a child of fork(2): a thread that did not come along may have held the lock.
+void granite_modules_forget_lock(void);
 /// Call before any crash. Resolves the C library's dl_iterate_phdr and runs it.
 int granite_modules_next(granite_module_callback callback, void *data);
 
@@ -196,6 +198,11 @@ void granite_walk_load(void);
 /// Call before any crash. Opens the signals of faults, the park and the dump signal in the calling thread, whoever
 /// blocked them, and gives it an alternate stack. Returns 0 or an errno value.
 int granite_alternate_stack_install(void);
+
+// page.c
+/// Async-signal-safe. Maps the fixed part of the page, at `place` instead of what is mapped there, or anywhere if that
+/// is NULL, and takes its descriptor. Returns 0 or an errno value (EPROTO: it is no page of this version).
+int granite_page_map(int fd, struct granite_crash_page *place);
 
 // fork.c
 /// Call before any crash. A child of fork(2) shall not write into its parent's page.

@@ -39,9 +39,12 @@ static void leave_in_child(void) {
     granite_thread_id_forget();
     if (!granite_core.page) return;
     if (granite_core.installed) leave_signals();
+    uint64_t python_runtime = granite_core.page->python_runtime;
+    uint32_t python_version = granite_core.page->python_version;
     // Memory of its own in the page's place: those who keep the pointer store into nothing.
     mmap(granite_core.page, sizeof *granite_core.page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
          -1, 0);
+    granite_capture_set_python(python_runtime, python_version);
     if (granite_core.snapshot_area) munmap(granite_core.snapshot_area, GRANITE_SNAPSHOT_CAPACITY);
     granite_core.snapshot_area = NULL;
     // The program may have closed them, and given their numbers to files of its own.
@@ -56,6 +59,7 @@ static void leave_in_child(void) {
     granite_core.guarded = false;
     granite_core.first_signal = 0;
     granite_modules_freeze(false);
+    granite_modules_forget_lock();
 }
 
 /// Call before any crash.

@@ -6,9 +6,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "actions.h"
@@ -19,53 +17,6 @@
 
 extern void *__libc_stack_end;  // of ld.so: the first thread's stack as the kernel made it
 
-/// Call before any crash. A page that nobody else reads, for programs without a supervisor.
-static int make_page(uint32_t level) {
-    int fd = memfd_create("granite-crash-page", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (fd < 0) return -1;
-    struct granite_crash_page *page = MAP_FAILED;
-    if (ftruncate(fd, GRANITE_PAGE_FILE_SIZE) == 0) {
-        page = mmap(NULL, sizeof *page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    }
-    if (page == MAP_FAILED) {
-        int error = errno;
-        close(fd);
-        errno = error;
-        return -1;
-    }
-    page->magic = GRANITE_PAGE_MAGIC;
-    page->version = GRANITE_PAGE_VERSION;
-    page->header_size = sizeof *page;
-    page->level = level;
-    munmap(page, sizeof *page);
-    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
-    return fd;
-}
-
-/// Call before any crash. Maps the fixed part of the page. Returns 0 or an errno value.
-static int map_page(int fd) {
-    struct stat status;
-    if (fstat(fd, &status) != 0) return errno;
-    if ((uint64_t)status.st_size < GRANITE_PAGE_FILE_SIZE) return EINVAL;
-    // MAP_POPULATE: a store in a handler must not wait for memory.
-    struct granite_crash_page *page =
-        mmap(NULL, sizeof *page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
-    if (page == MAP_FAILED) return errno;
-    if (page->magic != GRANITE_PAGE_MAGIC || page->version != GRANITE_PAGE_VERSION ||
-        page->header_size != sizeof *page) {
-        munmap(page, sizeof *page);
-        return EPROTO;
-    }
-    granite_core.page = page;
-    granite_core.page_fd = fd;
-    granite_core.page_identity = granite_descriptor_identify(fd);
-    // Address space only, nothing is touched. Without it a process that closed the page has no stacks in its report.
-    char *area = mmap(NULL, GRANITE_SNAPSHOT_CAPACITY, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd,
-                      GRANITE_SNAPSHOT_OFFSET);
-    granite_core.snapshot_area = area == MAP_FAILED ? NULL : area;
-    return 0;
-}
-
 /// Call before any crash. Whether the handler is that of the Swift runtime, which would start a backtracer of its own.
 static bool is_swift_runtime(const struct sigaction *action) {
     Dl_info module;
@@ -74,18 +25,19 @@ static bool is_swift_runtime(const struct sigaction *action) {
            module.dli_fname && strstr(module.dli_fname, "libswift");
 }
 
-/// Call before any crash. What was there before us is the program's.
-static void keep_previous_action(int signal) {
+/// Call before any crash. What was there before us is the program's. In a child of fork(2) the Swift runtime's is gone
+/// already, and dladdr, which locks, must not be asked.
+static void keep_previous_action(int signal, bool in_child) {
     struct sigaction action;
     if (granite_action_change(signal, NULL, &action) != 0) return;
-    if (is_swift_runtime(&action)) memset(&action, 0, sizeof action);
+    if (!in_child && is_swift_runtime(&action)) memset(&action, 0, sizeof action);
     granite_action_remember(signal, &action);
 }
 
 /// Call before any crash. Returns 0 or an errno value.
-static int install_handlers(void) {
-    keep_previous_action(granite_core.park_signal);
-    keep_previous_action(granite_core.dump_signal);
+static int install_handlers(bool in_child) {
+    keep_previous_action(granite_core.park_signal, in_child);
+    keep_previous_action(granite_core.dump_signal, in_child);
     struct sigaction park;
     memset(&park, 0, sizeof park);
     park.sa_sigaction = granite_handle_park;
@@ -108,7 +60,7 @@ static int install_handlers(void) {
     fatal.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
     granite_fill_handler_mask(&fatal.sa_mask);
     for (int i = 0; i < granite_fatal_signal_count; i++) {
-        keep_previous_action(granite_fatal_signals[i]);
+        keep_previous_action(granite_fatal_signals[i], in_child);
         if (granite_action_change(granite_fatal_signals[i], &fatal, NULL) != 0) return errno;
     }
     return 0;
@@ -131,28 +83,68 @@ static void announce(void) {
     __atomic_store_n(&granite_core.page->pid, (uint32_t)granite_core.pid, __ATOMIC_RELEASE);
 }
 
-/// Call before any crash.
-int granite_capture_install(const struct granite_capture_options *options) {
-    if (granite_core.page) return EALREADY;
-    int page_fd = options->page_fd >= 0 ? options->page_fd : make_page(options->level);
-    if (page_fd < 0) return errno;
-    int error = map_page(page_fd);
-    if (error != 0) return error;
-    close_on_exec(page_fd);
-    close_on_exec(options->memory_socket);
+/// Call before any crash. Lies beside the page: what a program expects to find free are low numbers.
+static int open_spare(int page_fd) {
+    int low = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    int spare = low >= 0 && low < page_fd ? fcntl(low, F_DUPFD_CLOEXEC, page_fd) : -1;
+    if (spare < 0) return low;
+    close(low);
+    return spare;
+}
 
+/// Call before any crash. Maps the page, at `place` if that is not NULL, and stores whose it is. Returns 0 or an errno
+/// value.
+static int begin(int page_fd, struct granite_crash_page *place, const struct granite_capture_options *options) {
+    int error = granite_page_map(page_fd, place);
+    if (error != 0) return error;
     granite_core.pid = getpid();
     granite_core.memory_socket = options->memory_socket;
     granite_core.socket_identity = granite_descriptor_identify(options->memory_socket);
     granite_core.level = options->level;
+    granite_core.page->level = options->level;
+    granite_core.page->started_ns = granite_clock_ns(CLOCK_REALTIME);
+    return 0;
+}
+
+/// Async-signal-safe, as all in a child of a threaded process must be (fork(2)): sigaction, fstat, mmap.
+int granite_capture_install_in_child(const struct granite_capture_options *options) {
+    struct granite_crash_page *place = granite_core.page;
+    if (!place || granite_core.page_fd >= 0 || options->page_fd < 0) return EINVAL;
+    uint64_t python_runtime = place->python_runtime;
+    uint32_t python_version = place->python_version;
+    int error = begin(options->page_fd, place, options);
+    if (error != 0) return error;
+    granite_core.tokens_updated_ns = 0;
+    granite_core.dump_ticket = 0;
+    memset(granite_core.occasion_reported_ns, 0, sizeof granite_core.occasion_reported_ns);
+    granite_capture_set_python(python_runtime, python_version);
+    // Without park_signal there was no capture in the parent either: its level was off.
+    if (options->level == GRANITE_LEVEL_OFF || granite_core.park_signal == 0) {
+        announce();
+        return 0;
+    }
+    granite_core.installed = true;
+    error = install_handlers(true);
+    if (error == 0) announce();
+    return error;
+}
+
+/// Call before any crash.
+int granite_capture_install(const struct granite_capture_options *options) {
+    if (granite_core.page) return EALREADY;
+    int page_fd = options->page_fd >= 0 ? options->page_fd : granite_capture_make_page(options->level);
+    if (page_fd < 0) return errno;
+    int error = begin(page_fd, NULL, options);
+    if (error != 0) return error;
+    close_on_exec(page_fd);
+    close_on_exec(options->memory_socket);
+
     granite_core.park_deadline_ns = (uint64_t)(options->park_deadline_ms ? options->park_deadline_ms : 50) * 1000000;
     granite_core.serve_deadline_ns =
         (uint64_t)(options->serve_deadline_ms ? options->serve_deadline_ms : 1000) * 1000000;
     granite_core.stack_bytes = options->stack_bytes ? options->stack_bytes : 64 << 10;
     granite_core.crashed_stack_bytes =
         options->crashed_stack_bytes ? options->crashed_stack_bytes : (8 << 20) + (256 << 10);
-    granite_core.page->level = options->level;
-    granite_core.page->started_ns = granite_clock_ns(CLOCK_REALTIME);
     error = granite_fork_watch();  // the page is written at every level
     if (error != 0) return error;
     if (options->level == GRANITE_LEVEL_OFF) {
@@ -164,14 +156,14 @@ int granite_capture_install(const struct granite_capture_options *options) {
     granite_core.park_signal = SIGRTMAX - 3;
     granite_core.dump_signal = SIGRTMAX - GRANITE_DUMP_SIGNAL_BELOW_MAX;
     granite_chain_load();
-    granite_core.spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    granite_core.spare_fd = open_spare(page_fd);
     granite_frame_pointers_begin(__libc_stack_end, first_stack_bytes());
     granite_walk_load();
     granite_capture_refresh_modules();
     error = granite_alternate_stack_install();
     if (error != 0) return error;
     granite_core.installed = true;
-    error = install_handlers();
+    error = install_handlers(false);
     if (error == 0) announce();
     return error;
 }

@@ -50,3 +50,6 @@ void granite_capture_refresh_modules(void) {
     }
     pthread_mutex_unlock(&lock);
 }
+
+/// Async-signal-safe: a store. Nobody else runs in a new child.
+void granite_modules_forget_lock(void) { lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER; }

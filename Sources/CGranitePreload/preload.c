@@ -1,12 +1,132 @@
-// Installs the capture when a program starts.
+// Puts a program under capture when it starts, before its main: a page and a socket of its own, made known to the
+// guardian of `granite-crash run`. Without a guardian the program is left alone.
 
-#include "granite_preload.h"
+#define _GNU_SOURCE
+#include "preload.h"
 
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <granite_capture.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/auxv.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 /// Read by swift-autolink-extract, whose output stands before -lswiftCore on the linker's command line: the Swift driver
 /// asks for its runtime even where no Swift is linked, and a foreign process must not get one.
 __attribute__((used, section(".swift1_autolink_entries"))) static const char autolink[] = "-Wl,--as-needed";
 
+/// What the driver's swiftrt.o calls of that runtime; with these it needs nothing of it. The image has no Swift metadata.
+__attribute__((visibility("hidden"))) void swift_addNewDSOImage(const void *sections) { (void)sections; }
+__attribute__((visibility("hidden"))) int _swift_backtrace_isThunkFunction(const char *name) {
+    (void)name;
+    return 0;
+}
+
+static uint32_t level;
+static int seccomp_mode;  ///< prctl(2) PR_GET_SECCOMP when the program started
+
+/// Async-signal-safe: getrlimit(2). The lowest number that our descriptors take: programs count on low ones, shells move
+/// theirs to 10 and to 255, and daemons close all below some hundred.
+static int lowest_descriptor(void) {
+    enum { wanted = 512, room = 8 };
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted + room) return wanted;
+    return limit.rlim_cur > 2 * room ? (int)limit.rlim_cur - room : room;
+}
+
+/// Async-signal-safe: fcntl(2), close(2).
+int granite_preload_raise(int descriptor) {
+    if (descriptor < 0) return -1;
+    int raised = fcntl(descriptor, F_DUPFD_CLOEXEC, lowest_descriptor());
+    close(descriptor);
+    return raised;
+}
+
+/// Async-signal-safe. Installs the capture, or in a child of fork(2) installs it again. Returns the collector's end of
+/// the memory socket, or -1; then page_fd is still the caller's.
+static int install(int page_fd, enum granite_run_origin origin) {
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return -1;
+    struct granite_capture_options options = {
+        .page_fd = page_fd, .memory_socket = granite_preload_raise(ends[0]), .level = level};
+    int error = EMFILE;
+    if (options.memory_socket >= 0) {
+        error = origin == GRANITE_RUN_FORK ? granite_capture_install_in_child(&options)
+                                           : granite_capture_install(&options);
+    }
+    if (error == 0) return ends[1];
+    if (options.memory_socket >= 0) close(options.memory_socket);
+    close(ends[1]);
+    return -1;
+}
+
+/// Async-signal-safe but for granite_capture_install.
+bool granite_preload_join(enum granite_run_origin origin) {
+    int connection = granite_hello_connect();
+    if (connection < 0) return false;
+    bool joined = false;
+    int page_fd = granite_preload_raise(granite_capture_make_page(level));
+    if (page_fd >= 0) {
+        int collector_end = install(page_fd, origin);
+        if (collector_end >= 0) {
+            granite_hello_send(connection, origin, page_fd, collector_end);
+            close(collector_end);
+            joined = true;
+        } else {
+            close(page_fd);
+        }
+    }
+    close(connection);
+    return joined;
+}
+
+/// Async-signal-safe: prctl(2). A sandbox that came after the start may kill for a system call that it does not expect.
+bool granite_preload_is_sandboxed(void) { return prctl(PR_GET_SECCOMP, 0, 0, 0, 0) != seccomp_mode; }
+
+/// Call before any crash. The load address of what holds `address`, or NULL.
+static void *base_of(const void *address) {
+    Dl_info module;
+    return address && dladdr(address, &module) != 0 ? module.dli_fbase : NULL;
+}
+
+/// Call before any crash. A program that has the core in it is Granite's worker, or captures itself by the library for
+/// Swift: its functions come before ours, and it needs no second capture. No other program defines these two.
+static bool program_has_the_core(void) {
+    const void *program = base_of((const void *)getauxval(AT_PHDR));
+    return program && base_of(dlsym(RTLD_DEFAULT, "__sysv_signal")) == program &&
+           base_of(dlsym(RTLD_DEFAULT, "dl_iterate_phdr")) == program;
+}
+
+/// Call before any crash. As Granite's other programs spell it; full unless somebody wants less.
+static uint32_t level_of(const char *text) {
+    if (!text) return GRANITE_LEVEL_FULL;
+    if (strcasecmp(text, "off") == 0 || strcmp(text, "0") == 0) return GRANITE_LEVEL_OFF;
+    if (strcasecmp(text, "short") == 0 || strcmp(text, "1") == 0) return GRANITE_LEVEL_SHORT;
+    return GRANITE_LEVEL_FULL;
+}
+
 /// Call before any crash: by the dynamic linker, before main.
-__attribute__((constructor)) static void start(void) { (void)granite_capture_page(); }
+__attribute__((constructor)) static void start(void) {
+    int saved_errno = errno;
+    granite_exit_notes_load();
+    const char *socket = getenv(GRANITE_RUN_SOCKET_VARIABLE);
+    if (socket && !program_has_the_core() && granite_hello_address(socket)) {
+        level = level_of(getenv("GRANITE_BACKTRACE"));
+        seccomp_mode = prctl(PR_GET_SECCOMP, 0, 0, 0, 0);
+        granite_unwinder_pipe_begin();
+        bool joined = granite_preload_join(GRANITE_RUN_EXEC);
+        granite_unwinder_pipe_end();
+        if (joined) {
+            granite_fork_follow();  // after the core's own handler, which leaves the parent's capture
+            granite_exit_notes_begin();
+            granite_python_await();
+        }
+    }
+    errno = saved_errno;
+}

@@ -22,9 +22,19 @@ struct granite_capture_options {
 
 /// Maps the page, loads libunwind, warms it up, installs the handlers and gives the calling thread an alternate stack.
 /// Call before any crash, once, first thing in main. Returns 0 or an errno value (EPROTO: page_fd is no page of this
-/// version). A child of fork(2) that does not exec is not captured: its handlers are reset, its page becomes memory of
-/// its own, and granite_capture_now only counts there.
+/// version). A child of fork(2) that does not exec is not captured, unless it calls granite_capture_install_in_child: its
+/// handlers are reset, its page becomes memory of its own, and granite_capture_now only counts there.
 int granite_capture_install(const struct granite_capture_options *_Nonnull options);
+
+/// A page for granite_capture_install whose maker wants to hand it to a reader: a sealed memfd. Returns its descriptor,
+/// close-on-exec, or -1 and errno (EFBIG: RLIMIT_FSIZE). Async-signal-safe.
+int granite_capture_make_page(uint32_t level);
+
+/// Captures a child of fork(2) by a page of its own, which takes the place of the parent's: granite_capture_page stays
+/// the same. From a handler of pthread_atfork(3) in the child that was registered after granite_capture_install.
+/// `options` as there, with a page; the deadlines and sizes stay those of the parent. Returns 0 or an errno value.
+/// Async-signal-safe.
+int granite_capture_install_in_child(const struct granite_capture_options *_Nonnull options);
 
 /// The mapped page, or NULL before installation. Writing to it is a plain store: no system call.
 struct granite_crash_page *_Nullable granite_capture_page(void);
