@@ -3,15 +3,11 @@
 #ifndef GRANITE_FRAME_POINTERS_H
 #define GRANITE_FRAME_POINTERS_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 /// Async-signal-safe. Frames of the calling thread lie below `top`, at most `size` bytes. Without this the walk stops
 /// after one frame.
 __attribute__((visibility("hidden"))) void granite_frame_pointers_begin(const void *top, size_t size);
-
-/// Async-signal-safe. Whether the address lies in the calling thread's own stack, as far as that is known.
-__attribute__((visibility("hidden"))) bool granite_stack_is_own(uint64_t address);
 
 #endif

@@ -96,6 +96,10 @@ uint32_t granite_capture_thread_id(void);
 /// that does not look like one. Costs nanoseconds; for creation stacks. Async-signal-safe.
 uint32_t granite_capture_frame_pointers(uint64_t *_Nonnull frames, uint32_t capacity);
 
+/// Whether the address lies in the calling thread's own stack, as far as that is known: no coroutine's, and no stack of a thread
+/// that began before the installation. Async-signal-safe.
+__attribute__((visibility("hidden"))) bool granite_stack_is_own(uint64_t address);
+
 /// Where a value was made.
 struct granite_origin {
     uint32_t tid;
