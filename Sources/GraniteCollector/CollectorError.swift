@@ -11,6 +11,10 @@ package struct CollectorError: Error, CustomStringConvertible, Sendable {
         case malformedMessage
         /// The crash page is not one, or of another version.
         case unreadablePage
+        /// The file is no core dump that can be read.
+        case unusableCore
+        /// The process cannot be looked at; the sentence says what would help.
+        case notAttachable
         /// libdwfl refused to work.
         case unwinder
     }

@@ -30,6 +30,17 @@ extension CrashPage {
         /// The code that the process gave to exit(3) or _exit(2), where that is watched.
         package var exitCode: Int32?
 
+        /// All that is not named is 0 or nil.
+        init(crashID: String, level: UInt32, pid: Int32) {
+            self.crashID = crashID
+            self.level = level
+            self.pid = pid
+            (slot, generation) = (0, 0)
+            isReady = true
+            (startedNanoseconds, heartbeatNanoseconds, requestsServed, residentBytes) = (0, 0, 0, 0)
+            (pythonVersion, suppressedCaptures) = (0, 0)
+        }
+
         init(_ head: CrashPageHead) {
             crashID = text(of: head.crashID)
             slot = head.slot

@@ -14,7 +14,7 @@ enum JumpRule {
             fetch || facts.signal?.address?.value == pc && facts.map.mapping(containing: pc)?.isExecutable != true
         else { return nil }
         var evidence = ["the instruction pointer itself is \(Wording.hex(pc))"]
-        if fetch {
+        if fetch, facts.errorCode & 4 != 0 {
             evidence.append("the page fault was an instruction fetch (error code \(Wording.hex(facts.errorCode)))")
         }
         // `ret` leaves what it took right below the stack pointer; a call leaves its return address at it.

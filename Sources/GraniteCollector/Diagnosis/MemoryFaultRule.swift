@@ -183,6 +183,8 @@ enum MemoryFaultRule {
     }
 
     private static func access(_ facts: CrashFacts) -> [String] {
+        // A conclusion from the instruction, which is told already (InferredTrap).
+        if facts.trapNumber == 14, facts.errorCode & 4 == 0 { return [] }
         let word: String
         switch facts.access {
         case .read: word = "a read"

@@ -1,7 +1,6 @@
 // Finds the message that glibc keeps of its last abort: `__abort_msg`, a pointer in libc's data to a length and a text
 // (glibc, sysdeps/posix/libc_fatal.c and assert/assert.c).
 
-import CElfutils
 import Glibc
 import GraniteSymbols
 
@@ -26,24 +25,6 @@ enum AbortMessage {
     private static func address(of name: String, in path: String) -> UInt64? {
         guard let descriptor = RegularFile.open(path) else { return nil }
         defer { close(descriptor) }
-        _ = elf_version(UInt32(EV_CURRENT))
-        guard let elf = elf_begin(descriptor, ELF_C_READ_MMAP, nil) else { return nil }
-        defer { elf_end(elf) }
-        var section: OpaquePointer?
-        while let current = elf_nextscn(elf, section) {
-            section = current
-            var header = GElf_Shdr()
-            guard gelf_getshdr(current, &header) != nil, header.sh_type == UInt32(SHT_DYNSYM), header.sh_entsize > 0,
-                let data = elf_getdata(current, nil)
-            else { continue }
-            for index in 0..<Int32(clamping: min(header.sh_size / header.sh_entsize, 100_000)) {
-                var symbol = GElf_Sym()
-                guard gelf_getsym(data, index, &symbol) != nil else { break }
-                if let text = elf_strptr(elf, Int(header.sh_link), Int(symbol.st_name)), strcmp(text, name) == 0 {
-                    return symbol.st_value
-                }
-            }
-        }
-        return nil
+        return SymbolLookup.values(of: [name], in: descriptor)[name]
     }
 }

@@ -29,6 +29,18 @@ package struct CapturedPage: Sendable {
     /// Of a page that cannot be opened.
     package init(problem: String) { problems = [problem] }
 
+    /// Of a process without a page, whose memory was read from outside.
+    package init(
+        status: CrashPage.Status, capture: CrashPage.Capture, threads: [RawThread], map: MemoryMap,
+        snapshot: CrashSnapshot
+    ) {
+        self.status = status
+        self.capture = capture
+        self.threads = threads
+        self.map = map
+        self.snapshot = snapshot
+    }
+
     /// Reads all of it, or without a capture that is not to be reported.
     package init(_ page: CrashPage, withCapture: Bool) {
         status = attempt { () throws(CrashPageError) in try page.status() }

@@ -26,13 +26,18 @@ struct EvidenceReader {
     func read(_ page: CrashPage?, withCapture: Bool) -> Evidence {
         let start = granite_monotonic_ns()
         let live = socket >= 0 ? LiveMemory(socket: socket, deadline: start &+ Self.readNanoseconds) : nil
-        defer { live?.finish() }
-        var clock = StepClock(start: start)
+        let captured =
+            page.map { CapturedPage($0, withCapture: withCapture) }
+            ?? CapturedPage(problem: "The crash page could not be opened.")
+        return read(captured, live: live, clock: StepClock(start: start))
+    }
 
-        var evidence = Evidence(
-            page: page.map { CapturedPage($0, withCapture: withCapture) }
-                ?? CapturedPage(problem: "The crash page could not be opened."))
-        evidence.errors += evidence.page.problems
+    /// The same for values of a page, and any memory; nil: nothing is left of it. Lets the process go in every case.
+    func read(_ page: CapturedPage, live: (any HeldMemory)?, clock: StepClock = StepClock()) -> Evidence {
+        defer { live?.finish() }
+        var clock = clock
+        var evidence = Evidence(page: page)
+        evidence.errors += page.problems
         clock.lap("collector page")
         guard evidence.page.capture != nil else { return evidence }
 
@@ -103,9 +108,16 @@ struct EvidenceReader {
 
     /// The crashed thread while the worker is held: its deep stack, code without a file and the contexts of its async callers are read from
     /// it. The others after it was let go, but for those that may need its memory, as far as there is time.
-    private func unwind(into evidence: inout Evidence, live: LiveMemory?, clock: inout StepClock) {
+    private func unwind(into evidence: inout Evidence, live: (any HeldMemory)?, clock: inout StepClock) {
         let page = evidence.page
-        let memory = WalkedMemory(snapshot: page.snapshot, live: live, map: page.map)
+        let memory = WalkedMemory(
+            snapshot: page.snapshot, live: live, map: page.map, isTimed: live?.letsGo != .never)
+        if let live, live.letsGo == .beforeWalks {
+            _ = StackRests(page).read(page.threads[...], memory: live)
+            live.finish()
+            memory.workerWasLetGo()
+            clock.lap("collector stacks")
+        }
         let unwinder = Unwinder(
             modules: evidence.modules, images: evidence.images, map: page.map, vdso: page.vdso, memory: memory)
         guard let crashed = page.threads.first.map(unwinder.unwind) else { return }
@@ -118,7 +130,7 @@ struct EvidenceReader {
 
         let others = page.threads.dropFirst()
         var walked: [Int: UnwoundThread] = [:]
-        if let live {
+        if let live, live.letsGo == .afterCrashedThread {
             let deadline = granite_monotonic_ns() &+ Self.heldWalkNanoseconds
             let needing = StackRests(page).read(others, memory: live)
             // Code without a file is read from the worker when the first frame is found in it.

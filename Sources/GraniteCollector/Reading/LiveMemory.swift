@@ -6,7 +6,8 @@ import CLinux
 import Glibc
 
 /// The memory of a worker whose handler serves it. Belongs to the thread of one job.
-package final class LiveMemory: RemoteMemory {
+package final class LiveMemory: HeldMemory {
+    package let letsGo = LettingGo.afterCrashedThread
     /// What is cached: all that the readers may ask for.
     static let maxPages = RemotePages.maxPages
     static let pageBytes: UInt64 = 4096

@@ -42,6 +42,16 @@ package struct MemoryMap: Sendable {
         }
     }
 
+    /// Of mappings in any order; those that overlap one before them are dropped.
+    package init(_ unsorted: some Sequence<Mapping>) {
+        var last: UInt64 = 0
+        for mapping in unsorted.sorted(by: { $0.start < $1.start }).prefix(Self.maxMappings)
+        where mapping.start >= last && mapping.start < mapping.end {
+            last = mapping.end
+            mappings.append(mapping)
+        }
+    }
+
     /// The mapping that holds an address.
     package func mapping(containing address: UInt64) -> Mapping? {
         guard let index = index(atOrBelow: address) else { return nil }

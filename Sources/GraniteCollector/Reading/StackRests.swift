@@ -19,7 +19,7 @@ struct StackRests {
 
     /// Reads the rests into the memory's cache.
     /// - Returns: indices of the threads whose rest is too large for that.
-    func read(_ threads: ArraySlice<RawThread>, memory: LiveMemory) -> Set<Int> {
+    func read(_ threads: ArraySlice<RawThread>, memory: any HeldMemory) -> Set<Int> {
         var tooLarge: Set<Int> = []
         var ranges: [MemoryRange] = []
         var total: UInt64 = 0

@@ -24,12 +24,14 @@ final class WalkedMemory {
     /// True if a word was asked for that is mapped, but was not copied and could not be read.
     var missedMemory = false
 
-    /// - Parameter live: the held worker's memory; nil once it is gone.
-    init(snapshot: CrashSnapshot?, live: (any RemoteMemory)?, map: MemoryMap) {
+    /// - Parameters:
+    ///   - live: the held worker's memory; nil once it is gone.
+    ///   - isTimed: false if nobody waits for the walks.
+    init(snapshot: CrashSnapshot?, live: (any RemoteMemory)?, map: MemoryMap, isTimed: Bool = true) {
         self.snapshot = snapshot
         self.live = live
         self.map = map
-        liveDeadline = granite_monotonic_ns() &+ Self.liveNanoseconds
+        liveDeadline = isTimed ? granite_monotonic_ns() &+ Self.liveNanoseconds : .max
     }
 
     /// What was read of the worker stays readable, and is no longer a matter of time.

@@ -1,0 +1,109 @@
+// Makes the report of a core dump: its notes and segments become what a worker's crash page would have said.
+
+import Glibc
+import GraniteCrashChannel
+package import GraniteReport
+package import GraniteSymbols
+
+package struct CoreReport {
+    /// Signals that are no reason for a core: those that stop a process for a debugger, which then wrote it.
+    private static let stops: Set<Int32> = [SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU]
+
+    private let core: CoreFile
+    private let notes: CoreNotes
+    private let pid: Int32?
+    private let signal: Int32?
+
+    /// - Parameters:
+    ///   - pid: of the process, where the core was made in a container that counts its own; nil: what the core says.
+    ///   - signal: that the kernel passed to its core handler; nil: what the core says.
+    package init(_ core: CoreFile, pid: Int32? = nil, signal: Int32? = nil) throws(CollectorError) {
+        self.core = core
+        self.pid = pid
+        self.signal = signal
+        notes = CoreNotes(core.notes)
+        guard !notes.threads.isEmpty else {
+            throw CollectorError(.unusableCore, doing: "The core dump names no thread of its process")
+        }
+    }
+
+    /// Reads files: the core and those that were mapped. Any thread.
+    package func make(symbolizer: Symbolizer) -> CrashReport {
+        let clock = StepClock()
+        let map = CoreMap.make(core, notes)
+        let memory = CoreMemory(core, map: map)
+        let threads = threads
+        let snapshot = SnapshotCopy.take(threads, map: map, memory: memory)
+        let modules = map.modules()
+        let images = ModuleIdentity.images(of: modules, memory: memory, vdso: nil)
+        let python = PythonLocation.find(modules: modules, images: images, memory: memory)
+        let process = pid ?? notes.pid ?? notes.threads[0].tid
+        let executable = executable(map)
+
+        var page = CapturedPage(
+            status: .init(
+                pid: process, pythonRuntime: python.map { Address($0.runtime) },
+                pythonVersion: python?.versionHex ?? 0),
+            capture: capture(threads, snapshot), threads: threads, map: map, snapshot: snapshot)
+        page.problems = problems(memory)
+        var facts = ProcessFacts()
+        facts.executable = executable
+        facts.argv = (notes.arguments ?? "").split(separator: " ").map(String.init)
+        let name = executable?.split(separator: "/").last.map(String.init) ?? notes.name ?? "process \(process)"
+        let foreign = ForeignProcess(pid: process, program: name, page: page, facts: facts, isElsewhere: true)
+        return foreign.report(memory: memory, symbolizer: symbolizer, clock: clock)
+    }
+
+    private var threads: [RawThread] {
+        let leader = notes.pid
+        return notes.threads.enumerated().map { index, thread in
+            RawThread(
+                tid: Int(thread.tid), name: thread.tid == leader ? notes.name ?? "" : "", isCrashed: index == 0,
+                hasRegisters: true, fsBase: thread.threadPointer, registers: thread.registers)
+        }
+    }
+
+    private func capture(_ threads: [RawThread], _ snapshot: CrashSnapshot) -> CrashPage.Capture {
+        let told = notes.signal?.number ?? notes.threads[0].signal
+        // gdb's gcore notes the stop that it made itself.
+        let number = signal ?? (Self.stops.contains(told) || told < 0 ? 0 : told)
+        var capture = CrashPage.Capture(
+            kind: number > 0 ? .signal : .dump, thread: UInt32(truncatingIfNeeded: threads[0].tid),
+            threadCount: threads.count, timeNanoseconds: core.writtenNanoseconds)
+        capture.signalNumber = number
+        guard let signal = notes.signal, signal.number == number else { return capture }
+        capture.signalCode = signal.code
+        capture.signalErrno = signal.errno
+        capture.signalAddress = Address(signal.address)
+        capture.senderPID = signal.senderPID
+        capture.senderUID = signal.senderUID
+        let counter = threads[0].registers[Registers.programCounter]
+        let trap = InferredTrap(
+            signal: number, code: signal.code, address: signal.address, programCounter: counter,
+            code: snapshot.memory(at: counter, atMost: 15).map(Array.init) ?? [])
+        capture.trapNumber = trap.trapNumber
+        capture.errorCode = trap.errorCode
+        return capture
+    }
+
+    /// The file whose program headers the kernel showed to the loader.
+    private func executable(_ map: MemoryMap) -> String? {
+        let address = notes.auxiliary(AT_PHDR) ?? notes.auxiliary(AT_ENTRY)
+        return address.flatMap { map.mapping(containing: $0) }.flatMap { $0.isFile ? $0.path : nil }
+    }
+
+    private func problems(_ memory: CoreMemory) -> [String] {
+        var problems: [String] = []
+        if core.isTruncated {
+            problems.append(
+                "The core dump is cut off: memory that it should hold is missing (a limit of its size, or a full disk).")
+        }
+        if notes.files.isEmpty {
+            problems.append("The core dump does not say which files were mapped (NT_FILE): names of functions are missing.")
+        }
+        problems += memory.missingFiles.sorted().map {
+            "\($0) is not here in the build that the process had loaded: its code, which is not in the core dump, is missing."
+        }
+        return problems
+    }
+}
