@@ -10,6 +10,8 @@
 static const uint64_t gnu_class = 0x474e5543432b2b00;    // "GNUCC++\0"
 static const uint64_t clang_class = 0x434c4e47432b2b00;  // "CLNGC++\0"
 static const uint64_t rust_class = 0x4d4f5a0052555354;   // "MOZ\0RUST"
+/// Bytes in this order in current Rust, as a number in older (library/panic_unwind/src/gcc.rs).
+static const uint64_t rust_class_in_bytes = 0x54535552005a4f4d;
 
 /// What both runtimes have in front of every exception, from where they agree.
 struct header {
@@ -46,7 +48,7 @@ static const char *name_of(const void *type) {
 struct granite_thrown granite_throw_describe(const struct _Unwind_Exception *exception) {
     uint64_t class = exception->exception_class;
     struct granite_thrown thrown = {.language = GRANITE_THROW_OTHER, .type = ""};
-    if (class == rust_class) thrown.language = GRANITE_THROW_RUST;
+    if (class == rust_class || class == rust_class_in_bytes) thrown.language = GRANITE_THROW_RUST;
     bool is_dependent = (class & 0xff) == 1;
     bool is_gnu = (class & ~0xffull) == gnu_class;
     if ((!is_gnu && (class & ~0xffull) != clang_class) || (class & 0xff) > 1) return thrown;

@@ -14,6 +14,7 @@ extension ReportText {
             case .dropSite: "released it"
             case .unraisable: "raised it"
             case .threadException: "was ended by it"
+            case .panic: "panicked"
             case .hang, .dump: thread.state ?? "was asked"
             default: thread.crashed == true || thread.state == nil ? "crashed" : thread.state ?? ""
             }
@@ -24,7 +25,8 @@ extension ReportText {
 
     /// Where a value was made that another thread released.
     var dropSite: [TextLine] {
-        guard let site = report.dropSite else { return [] }
+        // Of a panic it says nothing that is not said already.
+        guard report.kind != .panic, let site = report.dropSite else { return [] }
         var lines: [TextLine] = []
         if let subject = site.subject { lines += labelled("Object", subject) }
         if let message = site.message, message != report.reason { lines += labelled("Message", message) }

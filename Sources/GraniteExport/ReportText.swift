@@ -34,7 +34,7 @@ package struct ReportText: Sendable {
 
     /// The whole text, with a line feed at its end.
     package var rendered: String {
-        let sections = [head, crashedThread, dropSite, facts, otherThreads, lastWords].filter { !$0.isEmpty }
+        let sections = [head, crashedThread, thrown, dropSite, facts, otherThreads, lastWords].filter { !$0.isEmpty }
         return sections.map { section in section.map { $0.rendered(options.theme) + "\n" }.joined() }.joined(
             separator: "\n")
     }

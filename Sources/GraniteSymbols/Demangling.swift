@@ -15,6 +15,15 @@ package func demangled(_ raw: String) -> (name: String, language: String?) {
     return (mangling.demangle(raw) ?? raw.limited(toBytes: Mangling.maxNameBytes), mangling.rawValue)
 }
 
+/// The readable form of what `std::type_info::name()` says: `std::runtime_error` for `St13runtime_error`, `int` for `i`. A name that cannot
+/// be demangled comes back as it is. Any thread; allocates.
+package func demangledType(_ raw: String) -> String {
+    // A bare type is no symbol; the name of its type_info is.
+    let (symbol, label) = ("_ZTS" + raw, "typeinfo name for ")
+    let name = demangled(symbol).name
+    return name.hasPrefix(label) ? String(name.dropFirst(label.count)) : raw.limited(toBytes: Mangling.maxNameBytes)
+}
+
 /// The mangling schemes that are understood; the raw value is the language's name in a report.
 enum Mangling: String {
     case swift = "Swift"

@@ -58,7 +58,10 @@ struct Analyst {
         analysis.creationFrames = namer.name(
             capture.creationFrames.map { UnwoundFrame(address: $0.value, isReturnAddress: true, trust: .framePointer) })
         for index in analysis.creationFrames.indices { analysis.creationFrames[index].index = index }
-        analysis.modules = modules(namedIn: analysis.threads.flatMap { $0.frames ?? [] } + analysis.creationFrames)
+        analysis.thrown = ThrownExceptions(thrown: evidence.page.thrown).report(
+            of: capture, frames: analysis.threads.first?.frames ?? [], namer: &namer)
+        let elsewhere = analysis.creationFrames + (analysis.thrown?.frames ?? [])
+        analysis.modules = modules(namedIn: analysis.threads.flatMap { $0.frames ?? [] } + elsewhere)
         analysis.errors += symbolizer?.takeProblems() ?? []
         clock.lap("collector modules")
         analysis.steps = clock.steps

@@ -20,8 +20,11 @@ enum AbortRule {
         } else if let text {
             evidence.append("the last message on stderr: \(text.line)")
         }
+        if let thrown = facts.thrown { evidence.append(ThrownSentence.evidence(thrown, crashedTid: facts.crashedTid)) }
         let reason =
-            if let text, isProven { sentence(text, caller, facts) } else { plain(caller, facts, hint: text) }
+            if let text, isProven { sentence(text, caller, facts) } else if let known = ThrownSentence.ofStack(facts) {
+                known
+            } else { plain(caller, facts, hint: text) }
         let isHeap = text.map { $0.source == .glibc && isHeapCorruption($0.message) } ?? false
         return Verdict(isHeap ? .heapCorruption : .abort, isProven ? .certain : .likely, evidence, reason)
     }
@@ -58,9 +61,7 @@ enum AbortRule {
                 words = "\(who) called std::terminate, and no exception was on its way"
                 break
             }
-            let isInside = facts.frames.prefix(16).contains { $0.symbol?.contains("_personality_v0") == true }
-            words =
-                "\(who) threw \(type), \(isInside ? "which a noexcept function may not let out" : "which nothing caught")\(said)"
+            return ThrownSentence.uncaught(type, who: who, said: said, facts)
         case .assertion: words = "An assertion failed in \(who)\(place)\(said)"
         case .glibc where isHeapCorruption(text.message):
             let function = firstOutsideAllocator(facts.frames)
@@ -105,15 +106,19 @@ enum AbortRule {
         "__rustc::",
         "core::option::expect_failed", "core::option::unwrap_failed", "core::result::unwrap_failed",
         "core::slice::index::",
+        "core::option::Option<", "core::result::Result<", "<alloc::", "alloc::vec::", "core::slice::",
         "core::str::slice_error_fail", "core::cell::panic", "alloc::alloc::handle_alloc_error", "__cxxabiv1::",
         "__gnu_cxx::__verbose_terminate_handler",
     ]
     private static let machineryModules = ["libstdc++.so", "libc++abi.so", "libgcc_s.so"]
 
-    private static func caller(_ frames: [Frame]) -> String? {
+    private static func caller(_ frames: [Frame]) -> String? { site(frames)?.name }
+
+    /// The innermost function that is no runtime's, and its place, ` (app.cpp:20)`, as far as that is known.
+    static func site(_ frames: [Frame]) -> (name: String, place: String)? {
         var checked: String?
         for frame in frames.prefix(40) {
-            if frame.kind == .python { return "Python's \(Wording.python(frame))" }
+            if frame.kind == .python { return ("Python's \(Wording.python(frame))", "") }
             let module = frame.module.map { SourcePath.name($0) } ?? ""
             if machineryModules.contains(where: module.hasPrefix) { continue }
             guard let symbol = frame.symbol else { return nil }
@@ -124,7 +129,10 @@ enum AbortRule {
                 || name.hasPrefix("<std::")
             // <bits/string_fortified.h> inlines `strcpy` as a call of `__strcpy_chk`.
             if symbol.hasSuffix("_chk") { checked = withoutUnderscores(symbol) }
-            if !isMachinery, frame.inlined != true || name + "_chk" != checked { return name }
+            if !isMachinery, frame.inlined != true || name + "_chk" != checked {
+                let line = frame.line.map { ":\($0)" } ?? ""
+                return (name, frame.file.map { " (\(SourcePath.name($0))\(line))" } ?? "")
+            }
         }
         return nil
     }

@@ -45,6 +45,8 @@ package struct CrashFacts: Sendable {
     /// glibc's `__abort_msg`.
     package var abortMessage: String?
     package var dropSite: DropSite?
+    /// The exception that ended the crashed thread, or may have.
+    package var thrown: ThrownException?
     /// Of a capture that was asked for by a signal.
     package var hang: Hang?
     /// All threads, the captured one first.
@@ -105,7 +107,7 @@ package enum Diagnostician {
     }
 
     static let rules: [@Sendable (CrashFacts) -> Verdict?] = [
-        DropSiteRule.verdict, HangRule.verdict, SupervisorKillRule.verdict, OutOfMemoryRule.verdict,
+        DropSiteRule.verdict, PanicRule.verdict, HangRule.verdict, SupervisorKillRule.verdict, OutOfMemoryRule.verdict,
         StartupRule.verdict,
         ExitRule.verdict, SentSignalRule.verdict,
         TrapRule.verdict, AbortRule.verdict, StackOverflowRule.verdict, JumpRule.verdict, MemoryFaultRule.verdict,

@@ -30,6 +30,11 @@ enum Wording {
         return "\(name) (\(SourcePath.name(file))\(frame.line.map { ":\($0)" } ?? ""))"
     }
 
+    /// `thread "worker-1" (4711)`.
+    static func thread(_ name: String, _ tid: Int) -> String {
+        name.isEmpty ? "thread \(tid)" : "thread \"\(name)\" (\(tid))"
+    }
+
     /// How Python comes into it: `that Python passed to ctypes.string_at`, `in a call from Python's view (app.py:14)`.
     static func pythonClause(_ frames: [Frame]) -> String? {
         guard let position = frames.firstIndex(where: { $0.kind == .python }) else { return nil }

@@ -8,9 +8,11 @@ enum CaptureFrames {
 
     /// The frames from whoever asked for the capture outwards: `ThreadBound.deinit`, a hook.
     static func removed(from frames: [Frame]) -> [Frame] {
-        let last = frames.prefix(depth).lastIndex(where: isCapture)
-        guard let last, last + 1 < frames.count else { return frames }
-        return Array(frames[(last + 1)...])
+        let named = frames.prefix(depth).lastIndex(where: isCapture).map { $0 + 1 } ?? 0
+        // All of the preloaded library, with or without names; not its function at the start of every thread.
+        let preloaded = frames.prefix { $0.module.map(SourcePath.name) == "libgranite-preload.so" }.count
+        let count = max(named, preloaded)
+        return count < frames.count ? Array(frames[count...]) : frames
     }
 
     /// The C core, and the ways into it: GraniteCapture's, and the worker's hooks in `sys` and `threading`.
