@@ -11,6 +11,7 @@ import ArgumentParser
             granite-crash show last     why the newest one crashed
             granite-crash show 01JDF3   the report whose id begins so
             granite-crash dump 2        what live worker 2 is doing; it goes on
+            granite-crash attach 4711   what any process is doing; it goes on
             granite-crash core FILE     why any program died that left a core
 
             Reports are in --crash-dir, else in GRANITE_CRASH_DIR, else in
@@ -21,7 +22,7 @@ import ArgumentParser
             read; 64 wrong usage; 65 damaged report.
             """,
         subcommands: [
-            ListCommand.self, ShowCommand.self, DumpCommand.self, CoreCommand.self, ResymbolicateCommand.self, SymbolsCommand.self,
+            ListCommand.self, ShowCommand.self, DumpCommand.self, CoreCommand.self, AttachCommand.self, ResymbolicateCommand.self, SymbolsCommand.self,
             CollectCommand.self,
         ])
 }

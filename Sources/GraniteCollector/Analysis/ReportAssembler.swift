@@ -234,6 +234,7 @@ struct ReportAssembler {
 
     private func facts(_ report: CrashReport, _ capture: CrashPage.Capture?, _ ending: Ending) -> CrashFacts {
         var facts = CrashFacts(kind: report.kind ?? .exit, pid: Int(watch.pid))
+        facts.program = watch.program
         facts.signal = report.signal
         facts.exit = report.process?.exit
         facts.oomKills = ending.exited?.oomKills

@@ -50,8 +50,9 @@ package struct CoreReport {
         facts.executable = executable
         facts.argv = (notes.arguments ?? "").split(separator: " ").map(String.init)
         let name = executable?.split(separator: "/").last.map(String.init) ?? notes.name ?? "process \(process)"
-        let foreign = ForeignProcess(pid: process, program: name, page: page, facts: facts, isElsewhere: true)
-        return foreign.report(memory: memory, symbolizer: symbolizer, clock: clock)
+        let evidence = EvidenceReader(socket: -1, isFull: true).read(page, live: memory, clock: clock)
+        return ForeignProcess(pid: process, program: name, facts: facts, isElsewhere: true).report(
+            of: evidence, symbolizer: symbolizer)
     }
 
     private var threads: [RawThread] {

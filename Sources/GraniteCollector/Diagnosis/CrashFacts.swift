@@ -7,6 +7,8 @@ package import GraniteReport
 package struct CrashFacts: Sendable {
     package var kind: CrashReport.Kind
     package var pid: Int
+    /// Short name of a program that is no worker; nil: a worker.
+    package var program: String?
     package var signal: SignalInfo?
     /// x86_64: REG_ERR of a page fault; bit 1 = write, bit 4 = instruction fetch.
     package var errorCode: UInt64 = 0
@@ -70,6 +72,8 @@ package struct CrashFacts: Sendable {
         package var heartbeatAgeSeconds: Double?
     }
 
+    /// What died: `worker`, or `process` if it is none.
+    var noun: String { program == nil ? "worker" : "process" }
     var access: MemoryAccess { Registers.access(trapNumber: trapNumber, errorCode: errorCode) }
     var programCounter: UInt64? {
         registers.count > Registers.programCounter ? registers[Registers.programCounter] : nil
@@ -103,7 +107,7 @@ package enum Diagnostician {
         for rule in rules {
             if let verdict = rule(facts) { return verdict }
         }
-        return Verdict(.unknown, .possible, [], "The worker died, and nothing that was captured says why.")
+        return Verdict(.unknown, .possible, [], "The \(facts.noun) died, and nothing that was captured says why.")
     }
 
     static let rules: [@Sendable (CrashFacts) -> Verdict?] = [

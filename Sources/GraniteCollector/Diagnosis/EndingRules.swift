@@ -135,12 +135,12 @@ enum SentSignalRule {
             // abort(3) and raise(3) send the signal to the own thread; abort has its own rule.
             guard facts.signalNumber != Int(SIGABRT) else { return nil }
             return Verdict(
-                .killedByProcess, .certain, ["si_pid is the worker's own pid"],
-                MemoryFaultRule.sentence("The worker sent \(name) to itself", facts))
+                .killedByProcess, .certain, ["si_pid is the \(facts.noun)'s own pid"],
+                MemoryFaultRule.sentence("The \(facts.noun) sent \(name) to itself", facts))
         }
         return Verdict(
             .killedByProcess, .certain, ["si_pid is \(sender.pid), si_uid is \(sender.uid)"],
-            "Process \(sender.pid) of user \(sender.uid) sent \(name) to the worker.")
+            "Process \(sender.pid) of user \(sender.uid) sent \(name) to the \(facts.noun).")
     }
 
     private static func uncaptured(_ facts: CrashFacts) -> Verdict? {

@@ -35,6 +35,9 @@ enum HangRule {
     private static func dump(_ facts: CrashFacts) -> String {
         let activity = Activity(facts)
         guard let serving = facts.serving else {
+            if let program = facts.program {
+                return "A dump of \(program)" + (activity.phrase.map { ": its first thread is \($0)." } ?? ".")
+            }
             if facts.threads.first?.state == "event loop" {
                 return "A dump of a worker that serves no request: its event loop waits for one."
             }

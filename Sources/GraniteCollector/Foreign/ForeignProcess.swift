@@ -1,5 +1,5 @@
-// Defines a process that never spoke to a collector: dead, with a core dump, or looked at from outside. It holds what a worker's page would
-// say, and takes the same road to the same report.
+// Defines a process that never spoke to a collector: dead, with a core dump, or looked at from outside. What was read of it takes the road
+// of a worker's evidence to the same report.
 
 import GraniteCrashChannel
 import GraniteReport
@@ -10,26 +10,26 @@ struct ForeignProcess {
     var pid: Int32
     /// Short name of the program.
     var program: String
-    var page: CapturedPage
     var facts: ProcessFacts
-    /// True if nobody knows when and on which kernel it ran, because all that is left of it is a file.
+    /// True if nobody knows on which kernel it ran, because all that is left of it is a file.
     var isElsewhere = false
+    /// How it ended, as waitpid(2) told; nil if that is not known, or it has not.
+    var exit: ExitStatus?
 
-    /// Reads what is needed of the memory, lets the process go, and makes the report.
-    /// - Parameter memory: of a process that stands still, or that is dead.
-    func report(memory: any HeldMemory, symbolizer: Symbolizer, clock: StepClock = StepClock()) -> CrashReport {
-        let evidence = EvidenceReader(socket: -1, isFull: true).read(page, live: memory, clock: clock)
+    /// Works from the evidence and from files.
+    func report(of evidence: Evidence, symbolizer: Symbolizer) -> CrashReport {
         let analysis = Analyst(evidence: evidence, symbolizer: symbolizer, isFull: true).analyze()
-        let isFatal = page.capture?.isFatal ?? false
         let id = ULID.make()
         let assembler = ReportAssembler(
             id: id,
-            job: .init(crashID: id, source: .live, isFatal: isFatal, isResumed: false),
+            job: .init(
+                crashID: id, source: .live, isFatal: evidence.page.capture?.isFatal ?? false, isResumed: false),
             watch: .init(
                 crashID: id, slot: 0, generation: 0, pid: pid, afterCollectorRestart: false, program: program),
             process: facts, evidence: evidence, analysis: analysis, level: "full")
         var report = assembler.assemble(ending: Ending())
         if isElsewhere { report.process?.kernel = nil }
+        report.process?.exit = exit
         return report
     }
 }

@@ -21,6 +21,8 @@ struct EvidenceReader {
     var withLocals = false
     /// False if no file but the page may be opened.
     var opensFiles = true
+    /// What was read of the modules before; nil: nothing.
+    var known: KnownImages?
 
     /// Reads, and lets the worker go in every case. `withCapture` is false if the page's capture is not what is to be reported.
     func read(_ page: CrashPage?, withCapture: Bool) -> Evidence {
@@ -45,7 +47,9 @@ struct EvidenceReader {
         let memory: any RemoteMemory = live ?? evidence.page.snapshot.map(SnapshotMemory.init) ?? NoMemory()
         // The small and certain first: what Python's heap holds may take all the time there is.
         if let live, opensFiles {
-            evidence.images = ModuleIdentity.images(of: evidence.modules, memory: live, vdso: evidence.page.vdso)
+            evidence.images =
+                known?.images(of: evidence.modules, vdso: page.vdso)
+                ?? ModuleIdentity.images(of: evidence.modules, memory: live, vdso: page.vdso)
             clock.lap("collector build-ids")
             if evidence.page.capture?.signalNumber == SIGABRT {
                 evidence.abortMessage = AbortMessage.read(
