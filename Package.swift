@@ -75,6 +75,14 @@ let floor3: [Target] = [
         swiftSettings: swift),
 ]
 
+/// What extensions that a worker loads call of granite_bind.h: a linker exports from an executable only what it is told to.
+let bindable: [LinkerSetting] = [
+    .unsafeFlags(
+        ["bind", "check", "drop", "annotate", "report"].flatMap {
+            ["-Xlinker", "--export-dynamic-symbol=granite_bound_\($0)"]
+        })
+]
+
 let floor4: [Target] = [
     .executableTarget(
         name: "granite",
@@ -82,7 +90,7 @@ let floor4: [Target] = [
             "CLinux", "GraniteCapture", "GraniteCrashChannel", "GraniteExchange", "GraniteHTTP", "GraniteWSGI",
             "GraniteStore", "GraniteSupervisor", "GraniteLogging", "GraniteReport", logging, lifecycle, argumentParser,
         ],
-        swiftSettings: swift),
+        swiftSettings: swift, linkerSettings: bindable),
     .executableTarget(
         name: "granite-crash",
         dependencies: [
@@ -99,6 +107,12 @@ let tests: [Target] = [
     .executableTarget(
         name: "CrashProbe", dependencies: ["GraniteCapture", "CGraniteCapture", "CCrashProbe"],
         path: "Tests/CrashProbe", exclude: ["matrix.json"], swiftSettings: swift),
+    .executableTarget(
+        name: "ThreadBoundBenchmark", dependencies: ["GraniteCapture", "CGraniteCapture"],
+        path: "Tests/Benchmarks/ThreadBoundBenchmark", swiftSettings: swift),
+    // Small, because Tests/tsan builds it under the Thread Sanitizer.
+    .executableTarget(
+        name: "ThreadBoundRace", dependencies: ["GraniteCapture"], path: "Tests/ThreadBoundRace", swiftSettings: swift),
     .executableTarget(
         name: "SymbolBenchmark", dependencies: ["GraniteSymbols"], path: "Tests/Benchmarks/SymbolBenchmark",
         swiftSettings: swift),
@@ -134,7 +148,7 @@ let tests: [Target] = [
         dependencies: [
             "GraniteCapture", "CGraniteCapture", "CLinux", "GraniteCrashChannel", "GraniteReport", "TestSupport",
             "CrashProbe",
-        ], swiftSettings: swift),
+        ], exclude: ["Fixtures"], swiftSettings: swift),
     .testTarget(
         name: "GraniteSymbolsTests", dependencies: ["GraniteSymbols", "TestSupport", "CrashProbe"], swiftSettings: swift
     ),

@@ -9,6 +9,7 @@
 
 #include "actions.h"
 #include "core.h"
+#include "sanitizer.h"
 
 #define INTERPOSED __attribute__((visibility("default")))
 

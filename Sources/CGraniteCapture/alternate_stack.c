@@ -14,6 +14,7 @@
 #include "arch.h"
 #include "core.h"
 #include "frame_pointers.h"
+#include "sanitizer.h"
 #include "system.h"
 
 #ifndef AT_MINSIGSTKSZ

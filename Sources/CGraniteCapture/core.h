@@ -1,8 +1,9 @@
 // The state of the capture core and what its files offer each other. Not for other modules.
 //
 // A file is either reachable from a signal handler (core, handler, chain, actions, capture_stack, descriptors, park,
-// walk, watchdog, mappings, snapshot, memory_server, modules, frame_pointers, capture_now, occasions, dump) or only called before
-// a crash (install, page, actions_interpose, chain_load, alternate_stack, signal_mask, walk_load, modules_load, fork).
+// walk, watchdog, mappings, snapshot, memory_server, modules, frame_pointers, thread_home, breadcrumbs, capture_now, occasions, dump)
+// or only called before a crash (install, page, actions_interpose, chain_load, alternate_stack, signal_mask, walk_load, modules_load, fork)
+// or by a healthy thread (wrong_thread, bind).
 // Tests/GraniteCaptureTests checks the undefined symbols of the first kind against a list.
 
 #ifndef GRANITE_CORE_H
@@ -73,6 +74,10 @@ extern struct granite_core granite_core;
 // core.c
 /// Async-signal-safe. A child of fork(2) has another thread id.
 void granite_thread_id_forget(void);
+
+// thread_home.c
+/// Async-signal-safe. As granite_thread_id_forget, and after it.
+void granite_thread_home_forget(void);
 
 // handler.c
 /// Async-signal-safe. SA_SIGINFO handler of the fatal signals.

@@ -37,6 +37,7 @@ static void leave_signals(void) {
 /// Async-signal-safe, as all in a child of a threaded process must be (fork(2)): sigaction, mmap, close.
 static void leave_in_child(void) {
     granite_thread_id_forget();
+    granite_thread_home_forget();
     if (!granite_core.page) return;
     if (granite_core.installed) leave_signals();
     uint64_t python_runtime = granite_core.page->python_runtime;

@@ -7,6 +7,7 @@
 #include <link.h>
 
 #include "core.h"
+#include "sanitizer.h"
 
 struct granite_module_snapshot granite_module_snapshots[2];
 uint32_t granite_module_current;

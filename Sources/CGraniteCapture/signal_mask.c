@@ -10,6 +10,7 @@
 
 #include "actions.h"
 #include "core.h"
+#include "sanitizer.h"
 
 typedef int (*mask_function)(int, const sigset_t *, sigset_t *);
 

@@ -100,15 +100,6 @@ public enum Capture {
         granite_capture_now(occasion.rawValue, subject, message, 0, nil, 0, nil, 0)
     }
 
-    /// As ``now(_:subject:message:)``, with where the value was made and whose it is.
-    static func now(_ occasion: Occasion, subject: String, message: String, origin: granite_origin) -> Bool {
-        withUnsafeBytes(of: origin.frames) { frames in
-            granite_capture_now(
-                occasion.rawValue, subject, message, origin.tid, nil, origin.created_ns,
-                frames.bindMemory(to: UInt64.self).baseAddress, origin.frame_count)
-        }
-    }
-
     /// gettid(2) of the calling thread: one system call per thread, then a load.
     public static var threadID: UInt32 { granite_capture_thread_id() }
 

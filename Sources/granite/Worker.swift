@@ -28,7 +28,7 @@ struct Worker {
         let heartbeat = Heartbeat(log: log)
         do {
             let server = try HTTPServer(
-                configuration: serverConfiguration, listeners: listeners, application: application,
+                configuration: serverConfiguration, listeners: listeners, application: BoundApplication(application),
                 observer: WorkerObserver(requestIDs: requestIDs, accessLog: accessLog), heartbeat: { heartbeat.beat() })
             heartbeat.stopDescriptor = server.stopDescriptor
             try obeySignals(server: server, heartbeat: heartbeat)

@@ -15,8 +15,8 @@ enum ThreadBoundCases {
     // Not optimized: the call must not become a jump, for the frame is looked for.
     @inline(never)
     @_optimize(none)
-    static func createValue() -> ThreadBound<[Int]> {
-        let bound = ThreadBound([1, 2, 3], label: "the probe's list")
+    static func createValue(label: String = "the probe's list") -> ThreadBound<[Int]> {
+        let bound = ThreadBound([1, 2, 3], label: label)
         return bound
     }
 
@@ -59,8 +59,9 @@ enum ThreadBoundCases {
     /// Two captures that need SIGPROF for a thread; between them the program resets it.
     static func dropAfterProfiler() -> Int32 {
         guard granite_probe_deaf_thread(SIGPROF) == 0 else { return 70 }
-        for _ in 0..<2 {
-            let smuggled = Smuggled(createValue())
+        for round in 0..<2 {
+            // Another label is another mistake: the same one would only be counted.
+            let smuggled = Smuggled(createValue(label: "list \(round)"))
             onThread { releaseElsewhere(smuggled) }
             granite_probe_default_profile_signal()
         }
@@ -82,10 +83,18 @@ enum ThreadBoundCases {
         return 0
     }
 
-    /// Forty drops in a row: ten are reported, the others counted.
-    static func storm() -> Int32 {
-        for _ in 0..<40 {
-            let smuggled = Smuggled(createValue())
+    /// The value's thread ends before the value does.
+    static func dropAfterOwner() -> Int32 {
+        let smuggled = Smuggled<ThreadBound<[Int]>?>(nil)
+        onThread { smuggled.value = createValue() }
+        smuggled.value = nil
+        return 0
+    }
+
+    /// Forty drops in a row: the same mistake, or each under a name of its own.
+    static func storm(_ argument: String) -> Int32 {
+        for number in 0..<40 {
+            let smuggled = Smuggled(createValue(label: argument == "named" ? "list \(number)" : "a list"))
             onThread { releaseElsewhere(smuggled) }
         }
         return 0

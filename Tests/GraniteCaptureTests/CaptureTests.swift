@@ -19,12 +19,6 @@ struct CaptureTests {
         #expect(BacktraceLevel(environmentValue: text) == .short)
     }
 
-    @Test func aValueCanBeUsedOnTheThreadThatMadeIt() throws {
-        let bound = ThreadBound([1, 2, 3], label: "a list")
-        #expect(bound.isOwnedByCurrentThread)
-        #expect(try bound.withValue { $0.count } == 3)
-    }
-
     @Test func withoutInstallationEveryCallIsHarmless() {
         #expect(Capture.now(.dump, subject: "nothing", message: "nobody listens") == false)
         Capture.setReady()

@@ -19,7 +19,11 @@ struct DropSiteTests {
         #expect(capture.subject == "the probe's list")
         #expect(
             capture.message
-                == "the probe's list belongs to thread \(run.pid), but is being released on another thread")
+                == "the probe's list belongs to thread \(run.pid), but is being released on another thread: it is handed home,"
+                + " its owner will release it")
+        #expect(capture.details["hook"] == "thread_bound")
+        #expect(capture.details["type"] == "Swift.Array<Swift.Int>")
+        #expect(capture.details["owner_state"] == "alive")
         #expect(capture.ownerThread == UInt32(run.pid))
         #expect(capture.ownerName == "CrashProbe")
         #expect(capture.createdNanoseconds > 0)
@@ -98,12 +102,36 @@ struct DropSiteTests {
         #expect(try run.page.threads().map(\.state) == [.crashed, .parked])
     }
 
-    @Test func aStormIsCutToTheBurstAndTheRestIsCounted() async throws {
+    @Test func theSameMistakeIsReportedOnceAndThenCounted() async throws {
         let run = try await ProbeRun.run("drop-storm", collector: nil)
+        #expect(run.ending == .code(0))
+        #expect(try run.page.capture().sequence == 1)
+        #expect(try run.page.status().suppressedCaptures == 0)
+        let occasions = try run.page.occasions()
+        #expect(occasions.map(\.count) == [40])
+        #expect(occasions.first?.kind == .dropSite)
+        #expect(occasions.first?.captured == 1)
+        #expect(occasions.first?.subject == "a list")
+        #expect(occasions.first?.message.contains("is being released on another thread") == true)
+    }
+
+    @Test func aStormOfDifferentMistakesIsCutToTheBurstAndTheRestIsCounted() async throws {
+        let run = try await ProbeRun.run("drop-storm", argument: "named", collector: nil)
         #expect(run.ending == .code(0))
         let captured = try run.page.capture().sequence
         #expect(captured >= 10 && captured < 40)
         #expect(try run.page.status().suppressedCaptures == 40 - captured)
+        #expect(try run.page.occasions().count == 40)
+        #expect(try run.page.occasions().count { $0.captured == 1 } == Int(captured))
+    }
+
+    @Test func aValueReleasedAfterItsOwnerEndedSaysSo() async throws {
+        let run = try await ProbeRun.run("thread-bound-late")
+        #expect(run.ending == .code(0))
+        let capture = try run.page.capture()
+        #expect(capture.message.hasSuffix("its owner has ended, so it is released here"))
+        #expect(capture.details["owner_state"] == "ended")
+        #expect(capture.ownerThread != 0 && capture.ownerThread != UInt32(run.pid))
     }
 
     @Test func thePolicyAbortEndsTheProcessWithAReportOfItsOwn() async throws {

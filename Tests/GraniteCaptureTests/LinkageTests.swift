@@ -10,13 +10,13 @@ struct LinkageTests {
     /// Object files that a handler can reach.
     private static let handlerFiles = [
         "core", "handler", "chain", "actions", "capture_stack", "descriptors", "park", "walk", "watchdog", "mappings",
-        "snapshot", "memory_server", "modules", "frame_pointers",
+        "snapshot", "memory_server", "modules", "frame_pointers", "thread_home", "breadcrumbs",
         "capture_now", "occasions", "dump",
     ]
-    /// Object files that are only called before a crash.
+    /// Object files that are only called before a crash, or by a healthy thread.
     private static let installFiles = [
         "install", "page", "actions_interpose", "alternate_stack", "chain_load", "signal_mask", "walk_load", "modules_load",
-        "fork",
+        "fork", "wrong_thread", "bind",
     ]
 
     /// What handler files may call. In the list of signal-safety(7): clock_gettime, close, fstat, getpid, getuid, lseek, mem*,

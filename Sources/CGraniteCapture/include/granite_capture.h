@@ -100,15 +100,75 @@ uint32_t granite_capture_frame_pointers(uint64_t *_Nonnull frames, uint32_t capa
 /// that began before the installation. Async-signal-safe.
 __attribute__((visibility("hidden"))) bool granite_stack_is_own(uint64_t address);
 
+/// Leaves a breadcrumb: a word, and what the program is about. Truncated to the page's fields. No system call but the thread's first.
+/// Async-signal-safe. Two threads that lap the ring at once may garble one entry, never more.
+void granite_breadcrumb_note(const char *_Nonnull category, const char *_Nonnull message);
+
+/// What a thread is known by while it lives.
+struct granite_thread_home {
+    uint64_t id;       ///< of this thread alone: never 0, never given to another one, unlike pthread_self() and gettid()
+    uint32_t tid;
+    uint32_t waiting;  ///< 1 while values wait for this thread to release them; set by others, atomically
+    uint32_t is_known; ///< 1 once values can be handed to this thread; its own to set
+    char name[16];     ///< as it was when this was first asked for
+};
+
+/// The calling thread's. Two system calls in the thread's first call, some nanoseconds afterwards. Valid until the thread ends.
+/// Async-signal-safe.
+struct granite_thread_home *_Nonnull granite_capture_thread_home(void);
+
+/// Whether values wait for the thread. Async-signal-safe.
+bool granite_thread_home_is_waited_for(const struct granite_thread_home *_Nonnull home);
+
+/// Notes whether values wait for the thread. Any thread, while that one lives. Async-signal-safe.
+void granite_thread_home_set_waited_for(struct granite_thread_home *_Nonnull home, bool waiting);
+
 /// Where a value was made.
 struct granite_origin {
     uint32_t tid;
     uint32_t frame_count;
-    uint64_t created_ns;  ///< CLOCK_REALTIME
+    uint64_t created_ns;  ///< CLOCK_REALTIME_COARSE: to some milliseconds
+    uint64_t thread;      ///< granite_thread_home.id
+    char thread_name[16];
     uint64_t frames[GRANITE_MAX_CREATION_FRAMES];  ///< return addresses by frame pointers, innermost (the caller) first
 };
 
-/// Here and now. No system call but the thread's first. Async-signal-safe.
+/// Here and now. No system call but the thread's first two. Async-signal-safe.
 void granite_capture_origin(struct granite_origin *_Nonnull origin);
+
+/// What is wrong with a value that belongs to another thread.
+enum granite_thread_mistake {
+    GRANITE_USED_ELSEWHERE = 1,
+    GRANITE_RELEASED_ELSEWHERE = 2,  ///< and nobody else can do it
+    GRANITE_HANDED_HOME = 3,         ///< released elsewhere; the owner will release it
+    GRANITE_RELEASED_LATE = 4,       ///< released elsewhere, after the owner ended
+};
+
+/// A mistake, told in two steps, because most of them are only counted.
+struct granite_wrong_thread {
+    const struct granite_origin *_Nullable origin;  ///< this and the next two: must be set
+    const char *_Nullable label;
+    const char *_Nullable hook;         ///< as in granite_capture.details
+    const char *_Nullable type;         ///< only for the second step; NULL = not known
+    enum granite_thread_mistake mistake;
+    uint64_t fingerprint;               ///< made by the first step
+    char message[256];                  ///< made by the first step
+};
+
+/// Counts the mistake, of which label, creation and the place where this is called from make a kind of its own. True: a report is
+/// wanted, granite_wrong_thread_report makes it. Any thread, not a signal handler.
+bool granite_wrong_thread_count(struct granite_wrong_thread *_Nonnull mistake);
+
+/// Captures all threads now. As granite_capture_now; returns as it does.
+bool granite_wrong_thread_report(const struct granite_wrong_thread *_Nonnull mistake);
+
+/// What follows on a mistake. GRANITE_THREAD_BOUND says so by these names; the default is `report`.
+enum granite_thread_policy { GRANITE_POLICY_REPORT = 0, GRANITE_POLICY_ABORT = 1, GRANITE_POLICY_OFF = 2 };
+
+/// The process's policy, read from the environment at the first call. Any thread, not a signal handler.
+enum granite_thread_policy granite_thread_policy(void);
+
+/// Sets the process's policy. Any thread.
+void granite_thread_policy_set(enum granite_thread_policy policy);
 
 #endif

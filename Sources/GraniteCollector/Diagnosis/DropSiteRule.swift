@@ -43,6 +43,9 @@ enum DropSiteRule {
                 Wording.sentence("An exception ended \(here)" + (message.map { ": \($0)" } ?? "")))
         case .dump:
             // By a call from inside: one that came by signal has a rule of its own.
+            if facts.dropSite?.hook == "c", let asked = message ?? subject {
+                return Verdict(.dump, .certain, [], Wording.sentence("The program asked for a report: \(asked)"))
+            }
             return facts.hang == nil ? Verdict(.dump, .certain, [], "A person asked for a dump of the worker.") : nil
         case .signal, .exit, .oomKill, .startup, .hang, .panic, .growth, .uncaughtException:
             return nil
