@@ -5,12 +5,13 @@ import ArgumentParser
 @main struct GraniteCrash: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "granite-crash",
-        abstract: "Reads the reports of crashed workers.",
+        abstract: "Reads the reports of crashed workers, and runs any program under the same capture.",
         discussion: """
             granite-crash list          what crashed, the newest first
             granite-crash show last     why the newest one crashed
             granite-crash show 01JDF3   the report whose id begins so
             granite-crash dump 2        what live worker 2 is doing; it goes on
+            granite-crash run -- CMD    runs CMD, and reports its crashes
 
             Reports are in --crash-dir, else in GRANITE_CRASH_DIR, else in
             $XDG_STATE_HOME/granite/crashes or ~/.local/state/granite/crashes;
@@ -20,7 +21,7 @@ import ArgumentParser
             read; 64 wrong usage; 65 damaged report.
             """,
         subcommands: [
-            ListCommand.self, ShowCommand.self, DumpCommand.self, ResymbolicateCommand.self, SymbolsCommand.self,
-            CollectCommand.self,
+            ListCommand.self, ShowCommand.self, DumpCommand.self, RunCommand.self, ResymbolicateCommand.self,
+            SymbolsCommand.self, CollectCommand.self, GuardCommand.self,
         ])
 }
