@@ -73,6 +73,12 @@ let floor3: [Target] = [
         ],
         exclude: ["Python/generate-layouts"],
         swiftSettings: swift),
+    .target(
+        name: "GraniteGuardian",
+        dependencies: [
+            "CLinux", "CGraniteCapture", "GraniteReport", "GraniteCrashChannel", "GraniteLogging", logging,
+        ],
+        swiftSettings: swift),
 ]
 
 /// What extensions that a worker loads call of granite_bind.h: a linker exports from an executable only what it is told to.
@@ -94,8 +100,8 @@ let floor4: [Target] = [
     .executableTarget(
         name: "granite-crash",
         dependencies: [
-            "GraniteCollector", "GraniteStore", "GraniteExport", "GraniteReport", "GraniteCrashChannel",
-            "GraniteSymbols", argumentParser,
+            "GraniteCollector", "GraniteGuardian", "GraniteStore", "GraniteExport", "GraniteReport",
+            "GraniteCrashChannel", "GraniteLogging", "GraniteSymbols", logging, argumentParser,
         ],
         swiftSettings: swift),
 ]
@@ -171,6 +177,11 @@ let tests: [Target] = [
             "GraniteCollector", "GraniteCrashChannel", "GraniteReport", "GraniteStore", "GraniteSymbols",
             "CGraniteCapture", "CLinux", "TestSupport", "CrashProbe",
         ], exclude: ["PythonFixtures", "Fixtures"], swiftSettings: swift),
+    .testTarget(
+        name: "GraniteGuardianTests",
+        dependencies: [
+            "GraniteGuardian", "GraniteCrashChannel", "GraniteReport", "CGraniteCapture", "CLinux", "TestSupport",
+        ], swiftSettings: swift),
     .testTarget(
         name: "EndToEndTests",
         dependencies: [

@@ -5,12 +5,13 @@ import ArgumentParser
 @main struct GraniteCrash: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "granite-crash",
-        abstract: "Reads the reports of crashed workers.",
+        abstract: "Reads the reports of crashed workers, and runs any program under the same capture.",
         discussion: """
             granite-crash list          what crashed, the newest first
             granite-crash show last     why the newest one crashed
             granite-crash show 01JDF3   the report whose id begins so
             granite-crash dump 2        what live worker 2 is doing; it goes on
+            granite-crash run -- CMD    runs CMD, and reports its crashes
             granite-crash attach 4711   what any process is doing; it goes on
             granite-crash core FILE     why any program died that left a core
 
@@ -22,7 +23,7 @@ import ArgumentParser
             read; 64 wrong usage; 65 damaged report.
             """,
         subcommands: [
-            ListCommand.self, ShowCommand.self, DumpCommand.self, CoreCommand.self, AttachCommand.self, ResymbolicateCommand.self, SymbolsCommand.self,
-            CollectCommand.self,
+            ListCommand.self, ShowCommand.self, DumpCommand.self, RunCommand.self, AttachCommand.self, CoreCommand.self,
+            ResymbolicateCommand.self, SymbolsCommand.self, CollectCommand.self, GuardCommand.self,
         ])
 }

@@ -11,11 +11,16 @@ struct StoreOptions: ParsableArguments {
     /// Runs `body` with the chosen store. An error is told on standard error and ends the program with its code.
     func withStore(_ body: (ReportStore) throws -> Void) throws {
         do {
-            try body(ReportStore(directory: CrashDirectory.chosen(option: crashDir, environment: environment)))
+            try body(ReportStore(directory: directory()))
         } catch let error as StoreError {
             Output.complain(error.description)
             throw Self.exitCode(error.code)
         }
+    }
+
+    /// The chosen directory.
+    func directory() throws(StoreError) -> CrashDirectory {
+        try CrashDirectory.chosen(option: crashDir, environment: environment)
     }
 
     private static func exitCode(_ code: StoreError.Code) -> ExitCode {

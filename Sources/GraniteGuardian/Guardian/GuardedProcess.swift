@@ -1,0 +1,103 @@
+// Defines a process that said hello as the guardian holds it: its page, its end of the memory socket, and a pidfd that tells of its end.
+
+import CGraniteCapture
+import CLinux
+import Glibc
+import GraniteCrashChannel
+import GraniteReport
+
+/// Belongs to the guardian's thread.
+final class GuardedProcess {
+    let crashID: String
+    let identity: CapturedProcess
+    let page: CrashPage
+    /// nil where the process was gone already.
+    let pidfd: OpenDescriptor?
+    let greeted = granite_monotonic_ns()
+    /// The page and the memory socket on their way to the collector; nil once they are sent.
+    var handover: [OpenDescriptor]?
+    /// The collector's word for what it died of, told by its page or by the kernel.
+    var deathSignal: Int32?
+
+    init(
+        crashID: String, identity: CapturedProcess, page: CrashPage, pidfd: OpenDescriptor?, handover: [OpenDescriptor]
+    ) {
+        self.crashID = crashID
+        self.identity = identity
+        self.page = page
+        self.pidfd = pidfd
+        self.handover = handover
+    }
+
+    /// Whether the process is gone, a zombie included.
+    var hasEnded: Bool {
+        guard let pidfd else { return true }
+        var request = pollfd(fd: pidfd.number, events: Int16(POLLIN), revents: 0)
+        return poll(&request, 1, 0) > 0
+    }
+
+    /// What the kernel and the page tell of its end.
+    func evidence(fromRun: Int32?) -> EndEvidence {
+        var evidence = EndEvidence()
+        evidence.fromRun = fromRun
+        evidence.fromKernel = kernelStatus
+        evidence.notedExitCode = (try? page.status())?.exitCode
+        evidence.fatalSignal = fatalSignal
+        return evidence
+    }
+
+    /// How many captures the page tells of.
+    var captures: Int {
+        guard let capture = try? page.capture(), capture.stage > .idle else { return 0 }
+        return Int(capture.sequence)
+    }
+
+    /// The signal of a fatal capture.
+    var fatalSignal: Int32? {
+        guard let capture = try? page.capture(), capture.stage > .idle, capture.kind == .signal,
+            (1...64).contains(capture.signalNumber)
+        else { return nil }
+        return capture.signalNumber
+    }
+
+    /// What was counted more often than it was captured.
+    var uncaptured: [CountedOccasion] {
+        ((try? page.occasions()) ?? []).filter { $0.count > $0.captured }.map { occasion in
+            var info = CountedOccasion()
+            info.kind = occasion.kind.reportKind
+            info.subject = occasion.subject.isEmpty ? nil : occasion.subject
+            info.message = occasion.message.isEmpty ? nil : occasion.message
+            info.count = Int(occasion.count)
+            info.captured = Int(occasion.captured)
+            if occasion.lastNanoseconds >= occasion.firstNanoseconds {
+                info.overSeconds = Double((occasion.lastNanoseconds - occasion.firstNanoseconds) / 1_000_000) / 1000
+            }
+            return info
+        }
+    }
+
+    private var kernelStatus: Int32? {
+        guard let pidfd else { return nil }
+        var status: Int32 = 0
+        if granite_pidfd_wait_status(pidfd.number, &status) == 1 { return status }
+        return SmallText.read("/proc/\(identity.pid)/stat", limit: 4096).flatMap(EndEvidence.waitStatus(ofZombie:))
+    }
+}
+
+extension CrashPage.Kind {
+    /// What a report of such an occasion is; nil: of none.
+    fileprivate var reportKind: CrashReport.Kind? {
+        switch self {
+        case .none: nil
+        case .signal: .signal
+        case .dropSite: .dropSite
+        case .unraisable: .unraisable
+        case .threadException: .threadException
+        case .dump: .dump
+        case .hang: .hang
+        case .panic: .panic
+        case .growth: .growth
+        case .uncaught: .uncaughtException
+        }
+    }
+}
