@@ -3,9 +3,15 @@
 
 #include "hooks.h"
 
+#include <string.h>
+
 #include "happening.h"
+#include "python_text.h"
 
 #define py granite_hooks_python
+
+/// Flags of a type (Include/object.h).
+enum { heap_type = 1 << 9, tuple_type = 1 << 26 };
 
 /// The exception whose earlier hooks are running on this thread: one of them may be ours again, when the application set its own between.
 static __thread PyObjectPointer passing_on;
@@ -36,11 +42,26 @@ static void tell_of_attributes(enum granite_hook hook, PyObjectPointer arguments
     granite_release(happening.object);
 }
 
+/// Whether it is what Python itself gives to sys.unraisablehook: a tuple of five, since it exists (3.8). Its type has no name in `sys`, but
+/// it is the one of that name that no program can make: it is not on the heap.
+static bool is_usual(PyObjectPointer arguments) {
+    static PyObjectPointer usual_type;
+    PyObjectPointer type = granite_type_of(arguments);
+    if (type == usual_type) return true;
+    if (usual_type || (py.PyType_GetFlags(type) & (tuple_type | heap_type)) !=
+                          tuple_type)
+        return false;
+    struct granite_text name = {0};
+    granite_text_append_type(&name, type, false);
+    if (strcmp(name.bytes, "UnraisableHookArgs") != 0 || py.PyTuple_Size(arguments) < 5) return false;
+    usual_type = type;
+    return true;
+}
+
 /// sys.unraisablehook(args). With the GIL held and no error set.
 static PyObjectPointer granite_hooks_unraisable(PyObjectPointer earlier, PyObjectPointer arguments) {
     if (arguments != passing_on) {
-        // sys.UnraisableHookArgs is a tuple of five, in this order since it exists (3.8): what Python itself gives. Programs may give others.
-        if (granite_type_of(arguments) == granite_unraisable_arguments && py.PyTuple_Size(arguments) >= 5) {
+        if (is_usual(arguments)) {
             struct granite_happening happening = {
                 .hook = GRANITE_HOOK_UNRAISABLE,
                 .type = py.PyTuple_GetItem(arguments, 0),
@@ -85,7 +106,6 @@ struct granite_method granite_threading_method = {"granite_hooks_threading", (vo
                                                   GRANITE_METHOD_ONE, NULL};
 struct granite_method granite_sys_method = {"granite_hooks_sys", (void *)granite_hooks_sys, GRANITE_METHOD_VARARGS,
                                             NULL};
-PyObjectPointer granite_unraisable_arguments;
 
 /// With the GIL held.
 void granite_hooks_note_exception(void *type, void *value, void *traceback) {

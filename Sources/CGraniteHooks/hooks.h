@@ -11,7 +11,4 @@ extern struct granite_method granite_unraisable_method;
 extern struct granite_method granite_threading_method;
 extern struct granite_method granite_sys_method;
 
-/// sys.UnraisableHookArgs, a static type; NULL until the hooks are installed. No reference.
-extern PyObjectPointer granite_unraisable_arguments;
-
 #endif

@@ -57,9 +57,6 @@ bool granite_hooks_install(void) {
     PyObjectPointer set[3];
     py.PyErr_Fetch(&set[0], &set[1], &set[2]);
     PyObjectPointer sys = granite_loaded_module("sys");
-    PyObjectPointer arguments = granite_attribute(sys, "UnraisableHookArgs");
-    if (arguments) granite_unraisable_arguments = arguments;
-    granite_release(arguments);
     bool is_done = put_before(sys, "unraisablehook", "__unraisablehook__", &granite_unraisable_method);
     is_done &= put_before(sys, "excepthook", "__excepthook__", &granite_sys_method);
     is_done &= put_before_threading();

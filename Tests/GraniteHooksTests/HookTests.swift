@@ -90,7 +90,7 @@ struct HookTests {
         #expect(outcome.errors.contains("Exception in thread worker-7"))
         #expect(outcome.capture.kind == .threadException)
         #expect(outcome.capture.subject == "worker-7")
-        #expect(outcome.capture.message.hasPrefix("LookupError: 'lost' (") || outcome.capture.message.hasPrefix("LookupError: lost ("))
+        #expect(outcome.capture.message.hasPrefix("LookupError: lost ("))
         #expect(outcome.capture.message.hasSuffix("app.py:4 in work)"))
         #expect(outcome.capture.details["hook"] == "threading")
     }
@@ -118,12 +118,10 @@ struct HookTests {
     }
 
     @Test(arguments: [
-        "raise SystemExit(3)", "import sys; sys.exit('bye')", "raise KeyboardInterrupt",
+        "raise SystemExit(3)", "sys.exit('bye')", "raise KeyboardInterrupt",
         "import threading; threading.Thread(target=sys.exit).start()",
-        // The reader of standard output is gone, as the last flush notices.
-        "class A: exc_type = BrokenPipeError; exc_value = exc_traceback = err_msg = None; object = sys.stdout\nsys.unraisablehook(A)",
-        "class A: exc_type = KeyboardInterrupt; exc_value = exc_traceback = err_msg = object = None\nsys.unraisablehook(A)",
-        "import sys\nsys.ps1 = '> '\n1 / 0",
+        "class Cursed:\n    def __del__(self):\n        raise KeyboardInterrupt\nCursed()",
+        "sys.ps1 = '> '\n1 / 0",
     ])
     func whatIsNoMistakeIsNotTold(_ script: String) async throws {
         let outcome = try await HookedPython.usual.run(script)
@@ -216,7 +214,7 @@ struct HookTests {
                 def __del__(self):
                     raise ValueError('outer')
             for _ in range(3):
-                number = interpreters.create()
+                number = interpreters.create(isolated=False) if sys.version_info < (3, 13) else interpreters.create()
                 interpreters.run_string(number, inner)
                 interpreters.destroy(number)
                 Outer()
@@ -231,6 +229,7 @@ struct HookTests {
         let outcome = try await python.run(
             """
             class Cursed:
+                __slots__ = ('room',)  # tracemalloc of 3.11 does not find objects with a __dict__
                 def __init__(self):
                     self.room = 0
                 def __del__(self):
@@ -242,7 +241,7 @@ struct HookTests {
             use()
             """, options: ["-X", "tracemalloc=5"])
         let places = outcome.capture.details.all("allocated")
-        #expect(places.first?.hasSuffix("app.py:8") == true, "\(places)")
-        #expect(places.dropFirst().first?.hasSuffix("app.py:10") == true, "\(places)")
+        #expect(places.first?.hasSuffix("app.py:9") == true, "\(places)")
+        #expect(places.dropFirst().first?.hasSuffix("app.py:11") == true, "\(places)")
     }
 }
