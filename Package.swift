@@ -51,7 +51,7 @@ let floor2: [Target] = [
     .target(
         name: "GraniteCrashChannel", dependencies: ["CGraniteCapture", "CLinux", "GraniteReport"], swiftSettings: swift),
     .target(name: "GraniteHTTP", dependencies: ["CLinux", "GraniteExchange"], swiftSettings: swift + [unchecked]),
-    .target(name: "GraniteWSGI", dependencies: ["CPython", "GraniteExchange"], swiftSettings: swift),
+    .target(name: "GraniteWSGI", dependencies: ["CPython", "CGraniteHooks", "GraniteExchange"], swiftSettings: swift),
     .target(name: "GraniteCapture", dependencies: ["CGraniteCapture"], swiftSettings: swift),
     .target(name: "GraniteSymbols", dependencies: ["CElfutils", "CDemangle"], swiftSettings: swift),
     .target(name: "GraniteStore", dependencies: ["GraniteReport"], swiftSettings: swift),
@@ -93,8 +93,9 @@ let floor4: [Target] = [
     .executableTarget(
         name: "granite",
         dependencies: [
-            "CLinux", "GraniteCapture", "GraniteCrashChannel", "GraniteExchange", "GraniteHTTP", "GraniteWSGI",
-            "GraniteStore", "GraniteSupervisor", "GraniteLogging", "GraniteReport", logging, lifecycle, argumentParser,
+            "CLinux", "CGraniteHooks", "GraniteCapture", "GraniteCrashChannel", "GraniteExchange", "GraniteHTTP",
+            "GraniteWSGI", "GraniteStore", "GraniteSupervisor", "GraniteLogging", "GraniteReport", logging, lifecycle,
+            argumentParser,
         ],
         swiftSettings: swift, linkerSettings: bindable),
     .executableTarget(
@@ -149,6 +150,10 @@ let tests: [Target] = [
     .testTarget(
         name: "GraniteWSGITests", dependencies: ["GraniteWSGI", "GraniteExchange", "TestSupport", "WSGIProbe"],
         exclude: ["Fixtures"], swiftSettings: swift),
+    .testTarget(
+        name: "GraniteHooksTests",
+        dependencies: ["GraniteCrashChannel", "TestSupport"], exclude: ["Fixtures"],
+        swiftSettings: swift),
     .testTarget(
         name: "GraniteCaptureTests",
         dependencies: [

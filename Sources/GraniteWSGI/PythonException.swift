@@ -1,5 +1,6 @@
 // Takes a raised Python exception, to print it, to quote it, or to say where it came from.
 
+import CGraniteHooks
 import CPython
 
 /// A fetched exception. Owns its references until ``release()``; all use needs the GIL.
@@ -45,6 +46,9 @@ struct PythonException {
     /// on SystemExit.
     func display() { PyErr_Display(type, value, traceback) }
 
+    /// Lets the hooks report a Rust panic, or an object that was used on a thread that it does not belong to; they ignore all else.
+    func tellHooks() { granite_hooks_note_exception(type, value, traceback) }
+
     /// What `traceback.format_exception` makes of it; only the summary if even that fails.
     func formatted() -> String {
         guard let module = PyImport_ImportModule("traceback") else {
@@ -73,29 +77,5 @@ struct PythonException {
         var result = PythonText.string(text, limit: 64 * 1024) ?? summary
         while result.last == "\n" { result.removeLast() }
         return result
-    }
-
-    /// "app.py:14 in lookup": where the innermost entry of a traceback points; nil without a traceback.
-    static func innermostLine(ofTraceback traceback: Object?) -> String? {
-        guard var entry = traceback, entry != granite_python_None() else { return nil }
-        Py_IncRef(entry)
-        defer { entry.release() }
-        // Bounded: a traceback is as deep as the recursion that made it, and may be built by hand into a ring.
-        for _ in 0..<100_000 {
-            guard let next = entry.attribute("tb_next") else { break }
-            guard next != granite_python_None() else {
-                next.release()
-                break
-            }
-            entry.release()
-            entry = next
-        }
-        guard let frame = entry.attribute("tb_frame") else { return nil }
-        defer { frame.release() }
-        guard let code = frame.attribute("f_code") else { return nil }
-        defer { code.release() }
-        let file = PythonText.attribute(code, "co_filename", limit: 400) ?? "?"
-        let function = PythonText.attribute(code, "co_name", limit: 200) ?? "?"
-        return "\(file):\(PythonText.number(entry, "tb_lineno") ?? 0) in \(function)"
     }
 }

@@ -12,6 +12,7 @@ enum RequestError {
         }
         let exception = PythonException.fetch()
         defer { exception.release() }
+        exception.tellHooks()
         if let errors = PySys_GetObject("stderr"), errors != granite_python_None() {
             let id = idPrefix + RequestIDs.text(request.number, digits: RequestIDs.numberDigits)
             let line = "granite: request \(id) failed: \(text(request.method)) \(text(request.target))\n"

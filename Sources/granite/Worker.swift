@@ -1,5 +1,6 @@
 // Puts a worker together: capture, interpreter, application, HTTP. The only place where these meet.
 
+import CGraniteHooks
 import CLinux
 import Glibc
 import GraniteCapture
@@ -22,6 +23,7 @@ struct Worker {
         let interpreter = try startPython()
         let requestIDs = RequestIDs(worker: UInt32.random(in: UInt32.min...UInt32.max))
         let application = try load(in: interpreter, requestIDs: requestIDs)
+        installHooks(interpreter)  // in front of what the application set
         Capture.refreshModules()
         let log = LogOutput(descriptor: WorkerDescriptor.log, path: configuration.logFile)
         let accessLog = try configuration.accessLog ? startAccessLog(log) : nil
@@ -77,17 +79,15 @@ struct Worker {
                 directory: configuration.directory)
             Capture.setPython(runtime: interpreter.runtimeAddress, version: configuration.python.hexVersion)
             // Whatever is imported from here on may already drop an object on the wrong thread.
-            try PythonHooks.install(interpreter) { kind, subject, message in
-                switch kind {
-                case .unraisable: Capture.now(.unraisable, subject: subject, message: message)
-                case .threadException: Capture.now(.threadException, subject: subject, message: message)
-                }
-            }
+            installHooks(interpreter)
             return interpreter
         } catch {
             throw WorkerFailure(error)
         }
     }
+
+    /// A Python that refuses them, which none of the supported ones does, serves without.
+    private func installHooks(_ interpreter: PythonInterpreter) { interpreter.withGIL { _ = granite_hooks_install() } }
 
     private func load(in interpreter: PythonInterpreter, requestIDs: RequestIDs) throws(WorkerFailure)
         -> WSGIApplication

@@ -1,4 +1,4 @@
-// Objects that outlive their request, threads, errors that Python can only print, and leaks.
+// Objects that outlive their request, threads, and leaks.
 
 import Foundation
 import Testing
@@ -26,32 +26,6 @@ struct LifetimeTests {
         let run = try await Probe.serve(try Python.usual, [ScriptedRequest("/other_thread")])
         #expect(
             run.answers[0].json == #"["RuntimeError: start_response was called on another thread than its request's"]"#)
-    }
-
-    @Test(arguments: Python.installed)
-    func errorInDelDuringCollectionOnAnotherThreadIsTold(_ python: Python) async throws {
-        let run = try await Probe.serve(
-            python, [ScriptedRequest("/cursed_on_other_thread"), ScriptedRequest("/several")])
-        let hook = try #require(run.hooks.first)
-        #expect(run.hooks.count == 1)
-        #expect(hook.kind == "unraisable")
-        #expect(hook.subject.hasPrefix("<function Cursed.__del__ at 0x"))
-        #expect(hook.message.hasPrefix("RuntimeError: refuses to die ("))
-        #expect(hook.message.hasSuffix("wsgi_cases.py:48 in __del__)"))
-        #expect(!hook.isMainThread)
-        #expect(run.answers.map(\.status) == [200, 200])
-        #expect(run.errors.contains("Exception ignored in"))  // the hook that was there before still prints
-    }
-
-    @Test(arguments: Python.installed)
-    func uncaughtExceptionOfAThreadIsTold(_ python: Python) async throws {
-        let run = try await Probe.serve(python, [ScriptedRequest("/thread_dies")])
-        let hook = try #require(run.hooks.first)
-        #expect(run.hooks.count == 1)  // SystemExit ends a thread silently
-        #expect(hook.kind == "threadException")
-        #expect(hook.subject == "worker-7")
-        #expect(hook.message.hasPrefix("LookupError: lost ("))
-        #expect(run.errors.contains("Exception in thread worker-7"))
     }
 
     @Test(arguments: Python.installed)

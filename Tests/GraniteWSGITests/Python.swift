@@ -57,16 +57,6 @@ struct ProbeRun {
         }
     }
 
-    /// "unraisable subject | message", in order.
-    var hooks: [(kind: String, subject: String, message: String, isMainThread: Bool)] {
-        lines.compactMap { line in
-            if case .hook(let kind, let subject, let message, let isMainThread) = line {
-                return (kind, subject, message, isMainThread)
-            }
-            return nil
-        }
-    }
-
     var failure: (description: String, traceback: String?)? {
         for case .failure(let description, let traceback) in lines { return (description, traceback) }
         return nil

@@ -50,9 +50,6 @@ enum Probe {
         let target = try ApplicationTarget(names.first ?? "", factory: options["--factory"] != nil)
         let interpreter = try PythonInterpreter.start(
             python, arguments: ["granite", names.first ?? ""], directory: directory)
-        try PythonHooks.install(interpreter) { kind, subject, message in
-            say(.hook(kind: "\(kind)", subject: subject, message: message, isMainThread: interpreter.isMainThread))
-        }
         let application = try WSGIApplication(
             target, configuration: WSGIConfiguration(serverName: "127.0.0.1", serverPort: 8000, requestIDPrefix: "w1-"),
             interpreter: interpreter, directory: directory)

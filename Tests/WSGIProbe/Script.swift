@@ -55,7 +55,6 @@ package struct ScriptedAnswer: Codable, Sendable {
 package enum ProbeLine: Codable, Sendable {
     case installation(executable: String, prefix: String, version: String, library: String)
     case answer(ScriptedAnswer)
-    case hook(kind: String, subject: String, message: String, isMainThread: Bool)
     case failure(description: String, traceback: String?)
     case measurement(name: String, nanosecondsPerRequest: Double)
     case residentBytes(Int)

@@ -102,18 +102,12 @@ typedef int (*granite_python_visit)(PyObject *object, void *_Nullable argument);
     X(PyObject *_Nullable, PyCFunction_NewEx,                                                                          \
       (PyMethodDef * method, PyObject *_Nullable self, PyObject *_Nullable module),                                    \
       (method, self, module))                                                                                          \
-    X(PyObject *_Nullable, PyCapsule_New,                                                                              \
-      (void *pointer, const char *_Nullable name, void (*_Nullable destructor)(PyObject * capsule)),                   \
-      (pointer, name, destructor))                                                                                     \
-    X(void *_Nullable, PyCapsule_GetPointer, (PyObject * capsule, const char *_Nullable name), (capsule, name))        \
     X(PyObject *_Nullable, PyImport_ImportModule, (const char *name), (name))                                          \
     X(PyObject *_Nullable, PyModule_GetDict, (PyObject * module), (module))                                            \
     X(PyObject *_Nullable, PySys_GetObject, (const char *name), (name))                                                \
     X(int, PySys_SetObject, (const char *name, PyObject *_Nullable value), (name, value))                              \
     X(PyObject *_Nullable, PyObject_GetAttr, (PyObject * object, PyObject *name), (object, name))                      \
     X(PyObject *_Nullable, PyObject_GetAttrString, (PyObject * object, const char *name), (object, name))              \
-    X(int, PyObject_SetAttrString, (PyObject * object, const char *name, PyObject *_Nullable value),                   \
-      (object, name, value))                                                                                           \
     X(int, PyObject_IsTrue, (PyObject * object), (object))                                                             \
     X(PyObject *_Nullable, PyObject_Repr, (PyObject * object), (object))                                               \
     X(PyObject *_Nullable, PyObject_Str, (PyObject * object), (object))                                                \
@@ -193,7 +187,7 @@ typedef int (*granite_python_visit)(PyObject *object, void *_Nullable argument);
     X(tuple, PyTuple_Type)
 #define GRANITE_PYTHON_EXCEPTIONS(X)                                                                                   \
     X(AssertionError) X(ModuleNotFoundError) X(OSError)                                                                \
-    X(RuntimeError) X(SystemExit) X(TypeError) X(ValueError)
+    X(RuntimeError) X(TypeError) X(ValueError)
 
 struct granite_python_table {
 #define X(result, name, parameters, arguments) result (*_Nullable name) parameters;

@@ -15,10 +15,11 @@ enum CaptureFrames {
         return count < frames.count ? Array(frames[count...]) : frames
     }
 
-    /// The C core, and the ways into it: GraniteCapture's, and the worker's hooks in `sys` and `threading`.
+    /// The C core, and the ways into it: GraniteCapture's, the hooks that Python calls, and the worker's word to them.
     private static func isCapture(_ frame: Frame) -> Bool {
         guard frame.kind == .native, let symbol = frame.symbol else { return false }
         return symbol.hasPrefix("granite_capture") || symbol.contains("Capture.now(")
-            || symbol.contains("ThreadBound.report(") || symbol.contains("PythonHooks.")
+            || symbol.contains("ThreadBound.report(") || symbol.hasPrefix("granite_hooks_")
+            || symbol.contains("PythonException.tellHooks(") || symbol.contains("RequestError.report(")
     }
 }

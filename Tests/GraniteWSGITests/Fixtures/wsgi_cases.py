@@ -40,14 +40,6 @@ class Node:
     pass
 
 
-class Cursed:
-    def __init__(self):
-        self.cycle = self
-
-    def __del__(self):
-        raise RuntimeError('refuses to die')
-
-
 # wsgi.input
 def read_all(environ, start_response):
     return reply(start_response, environ['wsgi.input'].read().decode('latin-1'))
@@ -320,29 +312,6 @@ def other_thread(environ, start_response):
     thread.start()
     thread.join()
     return reply(start_response, answers)
-
-
-# Errors that Python can only print
-def cursed_on_other_thread(environ, start_response):
-    gc.disable()
-    Cursed()
-    thread = threading.Thread(target=gc.collect, name='collector')
-    thread.start()
-    thread.join()
-    gc.enable()
-    return reply(start_response, threading.get_ident() != thread.ident)
-
-
-def thread_dies(environ, start_response):
-    def work():
-        raise LookupError('lost')
-    thread = threading.Thread(target=work, name='worker-7')
-    thread.start()
-    thread.join()
-    quiet = threading.Thread(target=sys.exit)
-    quiet.start()
-    quiet.join()
-    return reply(start_response, True)
 
 
 # Threads

@@ -1,0 +1,49 @@
+// What PyO3 writes, by its versions (src/impl_/pyclass.rs, src/gil.rs):
+//   0.14 to 0.19  panics   `assertion failed: … right: `ThreadId(1)`: X is unsendable, but sent to another thread!`
+//   0.20 and on   panics   `assertion `left == right` failed: X is unsendable, but sent to another thread`, then left and right
+//   0.19          raises   `X is unsendbale, but is dropped on another thread!`
+//   0.20 and on   raises   `X is unsendable, but is being dropped on another thread`
+//   0.21 and on   panics   `Cannot drop pointer into Python heap without the GIL being held.`, 0.26: `the thread being attached.`
+
+#define _GNU_SOURCE
+#include "affinity.h"
+
+#include <string.h>
+
+static const char without_gil[] = "Cannot drop pointer into Python heap without the ";
+static const char separators[] = " \t\n`'\"";
+
+/// The text of `needle` in the `length` bytes at `text`, or NULL.
+static const char *find(const char *text, size_t length, const char *needle) {
+    return memmem(text, length, needle, strlen(needle));
+}
+
+/// Any thread.
+struct granite_affinity granite_affinity_of(const char *text, size_t length) {
+    struct granite_affinity affinity = {0};
+    const char *end = text + length;
+    const char *is = find(text, length, " is unsend");
+    if (is) {
+        const char *another = find(is, (size_t)(end - is), " another thread");
+        size_t clause = another ? (size_t)(another - is) : 0;
+        if (clause == 0 || clause > 60) return affinity;
+        const char *type = is;
+        while (type > text && !memchr(separators, type[-1], sizeof separators - 1)) type--;
+        if (find(is, clause, "dropped on"))
+            affinity.kind = GRANITE_AFFINITY_DROPPED;
+        else if (find(is, clause, "sent to"))
+            affinity.kind = GRANITE_AFFINITY_USED;
+        else
+            return affinity;
+        affinity.type = type == is ? NULL : type;
+        affinity.type_length = (size_t)(is - type);
+        affinity.sentence = type;
+        affinity.sentence_length = (size_t)(another - type) + strlen(" another thread");
+    } else if ((is = find(text, length, without_gil))) {
+        const char *line = memchr(is, '\n', (size_t)(end - is));
+        affinity.kind = GRANITE_AFFINITY_WITHOUT_GIL;
+        affinity.sentence = is;
+        affinity.sentence_length = (size_t)((line ? line : end) - is);
+    }
+    return affinity;
+}
