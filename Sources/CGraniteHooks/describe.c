@@ -76,8 +76,10 @@ static void describe_origin(const struct granite_record *record, struct granite_
     owner->known = true;
     owner->tid = record->origin.tid;
     owner->created_ns = record->origin.created_ns;
-    owner->frame_count = record->origin.frame_count;
-    memcpy(owner->frames, record->origin.frames, record->origin.frame_count * sizeof *owner->frames);
+    // The first is our own function in place of tp_alloc.
+    uint32_t count = record->origin.frame_count > 0 ? record->origin.frame_count - 1 : 0;
+    memcpy(owner->frames, record->origin.frames + 1, count * sizeof *owner->frames);
+    owner->frame_count = count;
     memcpy(owner->name, record->thread_name, sizeof owner->name);
     owner->name[sizeof owner->name - 1] = 0;
     bool is_alive = syscall(SYS_tgkill, getpid(), record->origin.tid, 0) == 0;
@@ -107,6 +109,11 @@ void granite_describe_object(PyObjectPointer object, void *type, bool unsendable
     if (!granite_load_object_api()) {
         if (type_name[0]) granite_details_add(details, "type", "%s", type_name);
         return;
+    }
+    // Some versions of PyO3 tell of the type where they cannot tell of the object.
+    if (object && granite_type_derives(granite_type_of(object), granite_object_api.PyType_Type)) {
+        type = object;
+        object = NULL;
     }
     struct granite_release release = {0};
     if (!granite_releasing(&release) || !is_named(release.watch, type, type_name)) release = (struct granite_release){0};

@@ -107,23 +107,44 @@ bool granite_frame_place(PyObjectPointer frame, char *place, size_t capacity) {
     return file && function;
 }
 
-/// The first word of a frame object's local variables, and its code: {offset of a pointer to them or 0, of the code, of the locals}. From
-/// Include/cpython/frameobject.h of 3.9 and 3.10 and Include/internal/pycore_frame.h of 3.11 to 3.13.
+/// Where a frame object keeps things: offset of the pointer to where the others are, 0 = in itself; of its code, its instruction and its
+/// locals. From Include/cpython/frameobject.h of 3.9 and 3.10 and Include/internal/pycore_frame.h of 3.11 to 3.13.
 static const struct {
-    int frame, code, locals;
-} layouts[] = {[9] = {0, 32, 360}, [10] = {0, 32, 352}, [11] = {24, 32, 72}, [12] = {24, 0, 72}, [13] = {24, 0, 72}};
+    int frame, code, instruction, locals;
+} layouts[] = {
+    [9] = {0, 32, 104, 360}, [10] = {0, 32, 96, 352}, [11] = {24, 32, 56, 72}, [12] = {24, 0, 56, 72}, [13] = {24, 0, 56, 72},
+};
+
+/// What the offsets of a frame object count from; NULL if the layout is not as it should be: then it names another code, or none.
+static const char *frame_base(PyObjectPointer frame, PyObjectPointer code) {
+    int minor = granite_hooks_python.minor;
+    const char *base = layouts[minor].frame ? *(const char **)((char *)frame + layouts[minor].frame) : frame;
+    return base && *(PyObjectPointer *)(base + layouts[minor].code) == code ? base : NULL;
+}
+
+/// With the GIL held.
+bool granite_frame_position(PyObjectPointer frame, struct granite_frame_position *position) {
+    if (!frame) return false;
+    PyObjectPointer code = granite_object_api.PyFrame_GetCode(frame);
+    const char *base = frame_base(frame, code);
+    granite_release(code);  // the frame keeps it
+    if (!base) return false;
+    int minor = granite_hooks_python.minor;
+    const char *instruction = base + layouts[minor].instruction;
+    position->code = code;
+    position->instruction = minor < 11 ? *(const uint32_t *)instruction : *(const uint64_t *)instruction;
+    return true;
+}
 
 /// With the GIL held.
 bool granite_frame_local(PyObjectPointer frame, PyObjectPointer value, char *name, size_t capacity) {
     const struct granite_hooks_python *py = &granite_hooks_python;
     PyObjectPointer code = granite_object_api.PyFrame_GetCode(frame);
     PyObjectPointer names = granite_attribute(code, "co_varnames");
+    const char *base = frame_base(frame, code);
     bool found = false;
-    int minor = py->minor;
-    const char *base = layouts[minor].frame ? *(const char **)((char *)frame + layouts[minor].frame) : frame;
-    // A layout that is not as it should be names another code, or none.
-    if (names && base && *(PyObjectPointer *)(base + layouts[minor].code) == code) {
-        PyObjectPointer const *locals = (PyObjectPointer const *)(base + layouts[minor].locals);
+    if (names && base) {
+        PyObjectPointer const *locals = (PyObjectPointer const *)(base + layouts[py->minor].locals);
         ssize_t count = py->PyTuple_Size(names);
         for (ssize_t index = 0; index < count && !found; index++) {
             if (locals[index] != value) continue;

@@ -75,6 +75,15 @@ const char *granite_last_component(const char *name);
 /// that was set as it is. Where no Python function runs, `frame` is NULL. With the GIL held.
 bool granite_frame_place(PyObjectPointer frame, char *place, size_t capacity);
 
+/// Where a frame is, cheaply: its code and the address or number of its instruction. Two frames with the same are at the same place.
+struct granite_frame_position {
+    PyObjectPointer code;  ///< no reference
+    uint64_t instruction;
+};
+
+/// False if there is no frame, or its layout is not as it should be. With the GIL held.
+bool granite_frame_position(PyObjectPointer frame, struct granite_frame_position *position);
+
 /// The name of the local variable of a frame object that is `value`; false if there is none. Reads the frame and changes nothing: its
 /// f_locals would keep all values alive. Leaves no error. With the GIL held.
 bool granite_frame_local(PyObjectPointer frame, PyObjectPointer value, char *name, size_t capacity);

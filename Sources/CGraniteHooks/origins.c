@@ -5,6 +5,7 @@
 #include "origins.h"
 
 #include <dlfcn.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -95,6 +96,27 @@ struct granite_watch *granite_watch_of(void *type) {
     return NULL;
 }
 
+/// Where Python is; "" if it runs no function.
+static const char *current_place(struct granite_watch *watch) {
+    PyObjectPointer frame = granite_object_api.PyEval_GetFrame();
+    struct granite_frame_position position;
+    if (!granite_frame_position(frame, &position)) return "";
+    for (int index = 0; index < GRANITE_KNOWN_PLACES; index++) {
+        const struct granite_place *known = &watch->places[index];
+        if (known->position.code == position.code && known->position.instruction == position.instruction)
+            return known->text;
+    }
+    struct granite_place place = {.position = position};
+    granite_frame_place(frame, place.text, sizeof place.text);
+    granite_hooks_python.Py_IncRef(position.code);
+    struct granite_place *oldest = &watch->places[watch->next_place];
+    watch->next_place = (watch->next_place + 1) % GRANITE_KNOWN_PLACES;
+    PyObjectPointer code = oldest->position.code;
+    *oldest = place;
+    granite_release(code);
+    return oldest->text;
+}
+
 /// tp_alloc of watched types.
 static PyObjectPointer allocate(void *type, ssize_t items) {
     struct granite_watch *watch = granite_watch_of(type);
@@ -106,8 +128,8 @@ static PyObjectPointer allocate(void *type, ssize_t items) {
         granite_hooks_python.PyErr_Restore(error[0], error[1], error[2]);
     }
     // Before there is an object: making a frame object may start a collection, which must not find one without contents.
-    char place[sizeof watch->records->place] = "";
-    granite_frame_place(granite_object_api.PyEval_GetFrame(), place, sizeof place);
+    char place[sizeof watch->records->place];
+    snprintf(place, sizeof place, "%s", current_place(watch));
     PyObjectPointer object = watch->allocate(type, items);
     if (!object) return NULL;
     struct granite_record *record = insert(watch, object);

@@ -12,6 +12,14 @@ enum {
     GRANITE_MAX_WATCHED_TYPES = 8,
     /// Living objects of one type whose creation is kept; of more, the count alone.
     GRANITE_MAX_RECORDS = 16384,
+    /// Places of creation whose text is kept for the next object: to make it takes longer than all else.
+    GRANITE_KNOWN_PLACES = 4,
+};
+
+/// A place in Python code, as text.
+struct granite_place {
+    struct granite_frame_position position;  ///< with a reference to the code
+    char text[96];
 };
 
 /// How an object was made.
@@ -19,7 +27,7 @@ struct granite_record {
     PyObjectPointer object;  ///< no reference; NULL = the record is free
     struct granite_origin origin;
     char thread_name[16];
-    char place[96];  ///< of the Python function that ran, "" if there was none
+    char place[sizeof(((struct granite_place *)0)->text)];  ///< of the Python function that ran, "" if there was none
 };
 
 /// A watched type. All of it is written with the GIL held that its objects are made under.
@@ -35,6 +43,8 @@ struct granite_watch {
     uint32_t unrecorded;      ///< living, but made while all records were taken
     uint64_t allocations;     ///< since it is watched
     uint64_t next_look;       ///< at so many allocations, what holds an old object is looked at
+    struct granite_place places[GRANITE_KNOWN_PLACES];
+    uint32_t next_place;  ///< to be replaced next
     struct granite_details holders;  ///< what was found: `referrer`, `referrers_of` and `held_by` lines
 };
 

@@ -246,6 +246,7 @@ struct ReportAssembler {
         facts.rssBytes = report.process?.rssBytes ?? 0
         facts.logTail = report.logTail ?? []
         facts.dropSite = report.dropSite
+        facts.occasions = report.occasions ?? []
         if let request = report.request, capture?.cause != CrashPage.Cause.none {
             facts.serving = "\(request.method ?? "?") \(Redaction.target(request.target ?? "?"))"
         }
@@ -273,6 +274,7 @@ struct ReportAssembler {
         facts.map = evidence.page.map
         facts.abortMessage = evidence.abortMessage
         facts.isCollectingGarbage = evidence.python?.collecting
+        facts.collectedGeneration = report.python?.collectedGeneration
         return facts
     }
 }
