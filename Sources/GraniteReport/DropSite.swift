@@ -14,6 +14,8 @@ package struct DropSite: Codable, Sendable, Equatable {
     package var created: String?
     /// Where the value was made, innermost first.
     package var creationFrames: [Frame]?
+    /// The Python function that made it, `lookup (app.py:11)`; nil if native code did, or it is not known.
+    package var createdIn: String?
     /// The object's type, `module.Name`.
     package var type: String?
     /// Who noticed: `unraisable`, `threading`, `sys`, `rust`, `thread_bound`, `c`.
@@ -41,6 +43,7 @@ package struct DropSite: Codable, Sendable, Equatable {
         case ownerName = "owner_name"
         case ownerState = "owner_state"
         case created
+        case createdIn = "created_in"
         case creationFrames = "creation_frames"
         case type, hook, collector, generation, referrers
         case referrersOf = "referrers_of"
@@ -58,6 +61,7 @@ package struct DropSite: Codable, Sendable, Equatable {
         ownerState = fields.lenient(.ownerState)
         created = fields.lenient(.created)
         creationFrames = fields.lenientArray(.creationFrames)
+        createdIn = fields.lenient(.createdIn)
         type = fields.lenient(.type)
         hook = fields.lenient(.hook)
         collector = fields.lenient(.collector)

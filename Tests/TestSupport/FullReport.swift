@@ -47,6 +47,7 @@ package enum FullReport {
         site.ownerName = "main"
         site.created = "2026-11-24T13:40:11.000Z"
         site.creationFrames = [frame()]
+        site.createdIn = "connect (app.py:9)"
         site.ownerState = "ended"
         site.type = "app.Connection"
         site.hook = "unraisable"

@@ -16,6 +16,7 @@ extension DropSite {
         created =
             capture.createdNanoseconds == 0 ? nil : Timestamp.rfc3339(nanoseconds: capture.createdNanoseconds)
         self.creationFrames = creationFrames.isEmpty ? nil : creationFrames
+        createdIn = details["created_in"]
         type = details["type"]
         hook = details["hook"]
         collector = details["collector"]

@@ -248,6 +248,7 @@ struct ReportAssembler {
         facts.logTail = report.logTail ?? []
         facts.dropSite = report.dropSite
         facts.thrown = report.thrown
+        facts.occasions = report.occasions ?? []
         if let request = report.request, capture?.cause != CrashPage.Cause.none {
             facts.serving = "\(request.method ?? "?") \(Redaction.target(request.target ?? "?"))"
         }
@@ -275,6 +276,7 @@ struct ReportAssembler {
         facts.map = evidence.page.map
         facts.abortMessage = evidence.abortMessage
         facts.isCollectingGarbage = evidence.python?.collecting
+        facts.collectedGeneration = report.python?.collectedGeneration
         return facts
     }
 }

@@ -57,6 +57,10 @@ package struct CrashFacts: Sendable {
     package var requestAgeSeconds: Double?
     /// Whether CPython's collector of cycles was running, as its memory says; nil if that could not be read.
     package var isCollectingGarbage: Bool?
+    /// Which generation it collected; nil if it was not running or nobody knows.
+    package var collectedGeneration: Int?
+    /// What was counted on the page.
+    package var occasions: [CountedOccasion] = []
     /// tid and name of the capturing thread.
     package var crashedTid = 0
 

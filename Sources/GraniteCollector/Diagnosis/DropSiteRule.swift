@@ -7,10 +7,14 @@ enum DropSiteRule {
     static func verdict(_ facts: CrashFacts) -> Verdict? {
         let subject = facts.dropSite?.subject.flatMap { $0.isEmpty ? nil : $0 }
         let message = facts.dropSite?.message.flatMap { $0.isEmpty ? nil : Wording.trimmed($0) }
-        let here = thread(facts.threadName, facts.crashedTid)
+        let here = Wording.thread(facts.threadName, facts.crashedTid)
+        let isPython = facts.kind == .dropSite || facts.kind == .unraisable
+        if isPython, let affinity = message.flatMap(AffinityMessage.init) {
+            return ThreadAffinityStory(facts: facts, message: affinity).verdict
+        }
         switch facts.kind {
         case .dropSite:
-            let owner = facts.dropSite?.ownerTid.map { thread(facts.dropSite?.ownerName ?? "", $0) }
+            let owner = facts.dropSite?.ownerTid.map { Wording.thread(facts.dropSite?.ownerName ?? "", $0) }
             // The words of ThreadBound, which uses one kind of capture for both mistakes.
             let verb = message?.contains("is being used on another thread") == true ? "used" : "released"
             var evidence = ["it was \(verb) on \(here)"]
@@ -21,20 +25,13 @@ enum DropSiteRule {
                 Wording.sentence(
                     "\(subject ?? "A value") was \(verb) on \(here)" + (owner.map { ", but belongs to \($0)" } ?? "")))
         case .unraisable:
-            let unsendable = message?.contains("is unsendable, but is being dropped on another thread") == true
             var evidence = ["sys.unraisablehook was called on \(here)"]
             if let subject { evidence.append("the object is \(subject)") }
-            let collection = collection(facts)
-            switch collection {
-            case .onThread:
-                evidence.append("the garbage collector was running on that thread: the line it interrupted is innocent")
-            case .inProcess:
-                evidence.append("a garbage collection was under way in the process: the line shown may be innocent")
-            case .none: break
-            }
-            let place = "on \(here)" + (collection == .none ? "" : ", during garbage collection")
+            let collection = CycleCollection(facts)
+            if let clause = collection.evidence { evidence.append(clause) }
+            let place = "on \(here)" + (collection.isRunning ? ", during garbage collection" : "")
             return Verdict(
-                unsendable ? .threadAffinity : .unraisableException, .certain, evidence,
+                .unraisableException, .certain, evidence,
                 Wording.sentence(
                     "An exception could not be raised \(place)" + ((message ?? subject).map { ": \($0)" } ?? "")))
         case .threadException:
@@ -50,20 +47,5 @@ enum DropSiteRule {
         case .signal, .exit, .oomKill, .startup, .hang, .panic, .growth, .uncaughtException:
             return nil
         }
-    }
-
-    private enum Collection { case onThread, inProcess, none }
-
-    /// CPython's flag is one for all threads of an interpreter; which of them collects, its native frames say.
-    private static func collection(_ facts: CrashFacts) -> Collection {
-        if facts.isCollectingGarbage == false { return .none }
-        if facts.frames.contains(where: { $0.kind == .native && $0.symbol?.hasPrefix("gc_collect") == true }) {
-            return .onThread
-        }
-        return facts.isCollectingGarbage == true ? .inProcess : .none
-    }
-
-    private static func thread(_ name: String, _ tid: Int) -> String {
-        name.isEmpty ? "thread \(tid)" : "thread \"\(name)\" (\(tid))"
     }
 }

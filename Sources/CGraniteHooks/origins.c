@@ -1,0 +1,215 @@
+// Records who makes and releases objects of the watched types. A type belongs to one interpreter, and whoever makes or releases its objects
+// holds that interpreter's GIL: it protects the records.
+
+#define _GNU_SOURCE
+#include "origins.h"
+
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+enum { bucket_count = 2 * GRANITE_MAX_RECORDS, bucket_mask = bucket_count - 1, first_look = 16 };
+
+static struct granite_watch *watches[GRANITE_MAX_WATCHED_TYPES];
+static uint32_t watch_count;
+static granite_look look_at_holders;
+
+/// The releases under way on a thread, innermost first: one may cause others.
+struct link {
+    struct granite_release release;
+    const struct link *outer;
+};
+static __thread const struct link *releasing __attribute__((tls_model("initial-exec")));
+static __thread char thread_name[16] __attribute__((tls_model("initial-exec")));
+
+/// Addresses of objects are multiples of 16: the multiplication by 2^64 / golden ratio spreads them.
+static uint32_t bucket_of(PyObjectPointer object) {
+    return (uint32_t)(((uint64_t)(uintptr_t)object >> 4) * 0x9e3779b97f4a7c15ull >> 40) & bucket_mask;
+}
+
+/// The bucket that holds the object, or the free one where it would be. There is always a free one: half of them are.
+static uint32_t find(const struct granite_watch *watch, PyObjectPointer object) {
+    uint32_t bucket = bucket_of(object);
+    while (watch->buckets[bucket] && watch->records[watch->buckets[bucket] - 1].object != object)
+        bucket = (bucket + 1) & bucket_mask;
+    return bucket;
+}
+
+/// With the GIL held.
+const struct granite_record *granite_record_of(const struct granite_watch *watch, PyObjectPointer object) {
+    uint32_t index = watch->buckets[find(watch, object)];
+    return index ? &watch->records[index - 1] : NULL;
+}
+
+/// A record for the object, which has none; NULL if all are taken.
+static struct granite_record *insert(struct granite_watch *watch, PyObjectPointer object) {
+    uint32_t bucket = find(watch, object);
+    uint32_t index = watch->buckets[bucket];
+    if (!index) {
+        if (watch->free) {
+            index = watch->free;
+            watch->free = watch->records[index - 1].origin.tid;
+        } else if (watch->used < GRANITE_MAX_RECORDS) {
+            index = ++watch->used;
+        } else {
+            return NULL;
+        }
+        watch->buckets[bucket] = index;
+        watch->recorded++;
+    }
+    watch->records[index - 1].object = object;
+    return &watch->records[index - 1];
+}
+
+/// Takes the object's record out into `record`; false if it has none.
+static bool take(struct granite_watch *watch, PyObjectPointer object, struct granite_record *record) {
+    uint32_t hole = find(watch, object);
+    uint32_t index = watch->buckets[hole];
+    if (!index) return false;
+    struct granite_record *own = &watch->records[index - 1];
+    *record = *own;
+    own->object = NULL;
+    own->origin.tid = watch->free;
+    watch->free = index;
+    watch->recorded--;
+    // What follows without a gap moves up if the hole is on its way from its own bucket: no mark of the deleted is needed.
+    uint32_t next = hole;
+    for (;;) {
+        next = (next + 1) & bucket_mask;
+        if (!watch->buckets[next]) break;
+        uint32_t home = bucket_of(watch->records[watch->buckets[next] - 1].object);
+        if (((next - home) & bucket_mask) < ((next - hole) & bucket_mask)) continue;
+        watch->buckets[hole] = watch->buckets[next];
+        hole = next;
+    }
+    watch->buckets[hole] = 0;
+    return true;
+}
+
+/// With the GIL held.
+struct granite_watch *granite_watch_of(void *type) {
+    for (; type; type = *granite_type_word(type, GRANITE_TYPE_BASE))
+        for (uint32_t index = 0; index < watch_count; index++)
+            if (watches[index]->type == type) return watches[index];
+    return NULL;
+}
+
+/// Where Python is; "" if it runs no function.
+static const char *current_place(struct granite_watch *watch) {
+    PyObjectPointer frame = granite_object_api.PyEval_GetFrame();
+    struct granite_frame_position position;
+    if (!granite_frame_position(frame, &position)) return "";
+    for (int index = 0; index < GRANITE_KNOWN_PLACES; index++) {
+        const struct granite_place *known = &watch->places[index];
+        if (known->position.code == position.code && known->position.instruction == position.instruction)
+            return known->text;
+    }
+    struct granite_place place = {.position = position};
+    granite_frame_place(frame, place.text, sizeof place.text);
+    granite_hooks_python.Py_IncRef(position.code);
+    struct granite_place *oldest = &watch->places[watch->next_place];
+    watch->next_place = (watch->next_place + 1) % GRANITE_KNOWN_PLACES;
+    PyObjectPointer code = oldest->position.code;
+    *oldest = place;
+    granite_release(code);
+    return oldest->text;
+}
+
+/// tp_alloc of watched types.
+static PyObjectPointer allocate(void *type, ssize_t items) {
+    struct granite_watch *watch = granite_watch_of(type);
+    if (++watch->allocations == watch->next_look) {
+        watch->next_look *= 4;
+        PyObjectPointer error[3];
+        granite_hooks_python.PyErr_Fetch(&error[0], &error[1], &error[2]);
+        look_at_holders(watch);
+        granite_hooks_python.PyErr_Restore(error[0], error[1], error[2]);
+    }
+    // Before there is an object: making a frame object may start a collection, which must not find one without contents.
+    char place[sizeof watch->records->place];
+    snprintf(place, sizeof place, "%s", current_place(watch));
+    PyObjectPointer object = watch->allocate(type, items);
+    if (!object) return NULL;
+    struct granite_record *record = insert(watch, object);
+    if (!record) {
+        watch->unrecorded++;
+        return object;
+    }
+    granite_capture_origin(&record->origin);
+    if (!thread_name[0]) prctl(PR_GET_NAME, thread_name);
+    memcpy(record->thread_name, thread_name, sizeof thread_name);
+    memcpy(record->place, place, sizeof place);
+    return object;
+}
+
+/// tp_dealloc of watched types. What the type's own function does, in it the call of sys.unraisablehook, finds the record.
+static void deallocate(PyObjectPointer object) {
+    struct granite_watch *watch = granite_watch_of(granite_type_of(object));
+    // The function of a derived type has called that of its base, both watched.
+    if (releasing && releasing->release.object == object) {
+        struct granite_watch *base =
+            granite_watch_of(*granite_type_word(releasing->release.watch->type, GRANITE_TYPE_BASE));
+        if (base) watch = base;
+    }
+    struct granite_record record;
+    bool is_known = take(watch, object, &record);
+    if (!is_known && watch->unrecorded > 0) watch->unrecorded--;
+    // Nobody may find it in the collector's lists and take a reference to it while it goes, least of all the search for referrers. Types
+    // should do so themselves; once more is as good.
+    if (granite_hooks_python.PyType_GetFlags(granite_type_of(object)) & GRANITE_TYPE_IS_COLLECTED)
+        granite_object_api.PyObject_GC_UnTrack(object);
+    struct link link = {{watch, object, is_known ? &record : NULL}, releasing};
+    releasing = &link;
+    watch->deallocate(object);
+    releasing = link.outer;
+}
+
+bool granite_releasing(struct granite_release *release) {
+    if (!releasing) return false;
+    *release = releasing->release;
+    return true;
+}
+
+/// Whether the function is the interpreter's own: subtype_dealloc looks for the first base with another function than itself, and would
+/// call ours for ever.
+static bool is_interpreters(void *function) {
+    Dl_info own, other;
+    return !dladdr(granite_object_api.PyType_Type, &own) || !dladdr(function, &other) || own.dli_fbase == other.dli_fbase;
+}
+
+/// With the GIL held.
+struct granite_watch *granite_watch_type(void *type, granite_look look) {
+    for (uint32_t index = 0; index < watch_count; index++)
+        if (watches[index]->type == type) return watches[index];
+    if (watch_count == GRANITE_MAX_WATCHED_TYPES || !granite_load_object_api()) return NULL;
+    if (!(granite_hooks_python.PyType_GetFlags(type) & GRANITE_TYPE_IS_ON_HEAP)) return NULL;
+    void **allocate_at = granite_type_word(type, GRANITE_TYPE_ALLOC);
+    void **deallocate_at = granite_type_word(type, GRANITE_TYPE_DEALLOC);
+    // The interpreter's own view of both slots is the proof of the offsets.
+    if (!*allocate_at || granite_object_api.PyType_GetSlot(type, GRANITE_SLOT_ALLOC) != *allocate_at) return NULL;
+    if (!*deallocate_at || granite_object_api.PyType_GetSlot(type, GRANITE_SLOT_DEALLOC) != *deallocate_at) return NULL;
+    if (is_interpreters(*deallocate_at)) return NULL;
+    struct granite_watch *watch = calloc(1, sizeof *watch);
+    if (!watch) return NULL;
+    // Zero pages of the kernel: memory is used by what is recorded.
+    watch->records = calloc(GRANITE_MAX_RECORDS, sizeof *watch->records);
+    watch->buckets = calloc(bucket_count, sizeof *watch->buckets);
+    if (!watch->records || !watch->buckets) {
+        free(watch->records);
+        free(watch->buckets);
+        free(watch);
+        return NULL;
+    }
+    watch->type = type;
+    watch->allocate = (granite_allocate)*allocate_at;
+    watch->deallocate = (granite_deallocate)*deallocate_at;
+    watch->next_look = first_look;
+    look_at_holders = look;
+    granite_hooks_python.Py_IncRef(type);
+    watches[watch_count++] = watch;
+    *allocate_at = (void *)allocate;
+    *deallocate_at = (void *)deallocate;
+    return watch;
+}
