@@ -52,11 +52,6 @@ enum Wording {
         return "in a call from Python's \(Wording.python(python))" + (throughCtypes ? " through ctypes" : "")
     }
 
-    /// `thread "python-1" (4715)`.
-    static func thread(_ name: String, _ tid: Int) -> String {
-        name.isEmpty ? "thread \(tid)" : "thread \"\(name)\" (\(tid))"
-    }
-
     /// `1 byte`, `8 bytes`.
     static func count(_ number: UInt64, _ noun: String) -> String { "\(number) \(noun)\(number == 1 ? "" : "s")" }
 
