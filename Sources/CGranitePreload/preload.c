@@ -48,41 +48,52 @@ int granite_preload_raise(int descriptor) {
     return raised;
 }
 
-/// Async-signal-safe. Installs the capture, or in a child of fork(2) installs it again. Returns the collector's end of
-/// the memory socket, or -1; then page_fd is still the caller's.
-static int install(int page_fd, enum granite_run_origin origin) {
-    int ends[2];
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return -1;
-    struct granite_capture_options options = {
-        .page_fd = page_fd, .memory_socket = granite_preload_raise(ends[0]), .level = level};
-    int error = EMFILE;
-    if (options.memory_socket >= 0) {
-        error = origin == GRANITE_RUN_FORK ? granite_capture_install_in_child(&options)
-                                           : granite_capture_install(&options);
+/// What a process under capture is made of, until it is handed over.
+struct parts {
+    int page_fd;
+    int memory_socket;
+    int collector_end;  ///< of the memory socket; the guardian's
+    int connection;
+};
+
+/// Async-signal-safe: close(2).
+static void close_all(const int *descriptors, int count) {
+    for (int i = 0; i < count; i++) {
+        if (descriptors[i] >= 0) close(descriptors[i]);
     }
-    if (error == 0) return ends[1];
-    if (options.memory_socket >= 0) close(options.memory_socket);
-    close(ends[1]);
-    return -1;
+}
+
+/// Async-signal-safe. The connection comes last: a guardian sees only those who can be captured. False if a part is
+/// missing.
+static bool make_parts(struct parts *parts) {
+    parts->page_fd = granite_preload_raise(granite_capture_make_page(level));
+    if (parts->page_fd < 0) return false;
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return false;
+    parts->collector_end = ends[1];
+    parts->memory_socket = granite_preload_raise(ends[0]);
+    if (parts->memory_socket < 0) return false;
+    parts->connection = granite_hello_connect();
+    return parts->connection >= 0;
+}
+
+/// Async-signal-safe but for granite_capture_install.
+static bool install(const struct parts *parts, enum granite_run_origin origin) {
+    struct granite_capture_options options = {
+        .page_fd = parts->page_fd, .memory_socket = parts->memory_socket, .level = level};
+    return (origin == GRANITE_RUN_FORK ? granite_capture_install_in_child(&options)
+                                       : granite_capture_install(&options)) == 0;
 }
 
 /// Async-signal-safe but for granite_capture_install.
 bool granite_preload_join(enum granite_run_origin origin) {
-    int connection = granite_hello_connect();
-    if (connection < 0) return false;
-    bool joined = false;
-    int page_fd = granite_preload_raise(granite_capture_make_page(level));
-    if (page_fd >= 0) {
-        int collector_end = install(page_fd, origin);
-        if (collector_end >= 0) {
-            granite_hello_send(connection, origin, page_fd, collector_end);
-            close(collector_end);
-            joined = true;
-        } else {
-            close(page_fd);
-        }
-    }
-    close(connection);
+    struct parts parts = {-1, -1, -1, -1};
+    bool joined = make_parts(&parts) && install(&parts, origin);
+    if (joined) granite_hello_send(parts.connection, origin, parts.page_fd, parts.collector_end);
+    const int ours[] = {parts.page_fd, parts.memory_socket};
+    const int guardians[] = {parts.collector_end, parts.connection};
+    if (!joined) close_all(ours, 2);
+    close_all(guardians, 2);
     return joined;
 }
 

@@ -15,7 +15,8 @@ struct LinkageTests {
     ]
     /// Object files that are only called before a crash.
     private static let installFiles = [
-        "install", "page", "actions_interpose", "alternate_stack", "chain_load", "signal_mask", "walk_load", "modules_load",
+        "install", "page", "actions_interpose", "alternate_stack", "chain_load", "signal_mask", "walk_load",
+        "modules_load",
         "fork",
     ]
 
