@@ -8,6 +8,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <granite_capture.h>
+#include <link.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -17,11 +20,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/// Read by swift-autolink-extract, whose output stands before -lswiftCore on the linker's command line: the Swift driver
-/// asks for its runtime even where no Swift is linked, and a foreign process must not get one.
+/// Read by swift-autolink-extract, whose output stands before -lswiftCore on the linker's command line: the Swift
+/// driver asks for its runtime even where no Swift is linked, and a foreign process must not get one.
 __attribute__((used, section(".swift1_autolink_entries"))) static const char autolink[] = "-Wl,--as-needed";
 
-/// What the driver's swiftrt.o calls of that runtime; with these it needs nothing of it. The image has no Swift metadata.
+/// What the driver's swiftrt.o calls of that runtime; with these it needs nothing of it, and there is no Swift metadata
+/// to tell it of.
 __attribute__((visibility("hidden"))) void swift_addNewDSOImage(const void *sections) { (void)sections; }
 __attribute__((visibility("hidden"))) int _swift_backtrace_isThunkFunction(const char *name) {
     (void)name;
@@ -31,8 +35,8 @@ __attribute__((visibility("hidden"))) int _swift_backtrace_isThunkFunction(const
 static uint32_t level;
 static int seccomp_mode;  ///< prctl(2) PR_GET_SECCOMP when the program started
 
-/// Async-signal-safe: getrlimit(2). The lowest number that our descriptors take: programs count on low ones, shells move
-/// theirs to 10 and to 255, and daemons close all below some hundred.
+/// Async-signal-safe: getrlimit(2). The lowest number that our descriptors take: programs count on low ones, shells
+/// move theirs to 10 and to 255, and daemons close all below some hundred.
 static int lowest_descriptor(void) {
     enum { wanted = 512, room = 8 };
     struct rlimit limit;
@@ -122,10 +126,28 @@ static uint32_t level_of(const char *text) {
     return GRANITE_LEVEL_FULL;
 }
 
+/// Call before any crash. Stops at the first module.
+static int stop(struct dl_phdr_info *module, size_t size, void *unused) {
+    (void)module, (void)size, (void)unused;
+    return 1;
+}
+
+/// Call before any crash. The interposed functions look up the C library's at their first call, which may be in a
+/// signal handler or in a child of fork(2), where dlsym must not be called: this is that call.
+static void resolve_interposed(void) {
+    struct sigaction action;
+    sigset_t mask;
+    sigaction(SIGCHLD, NULL, &action);
+    sigprocmask(SIG_BLOCK, NULL, &mask);
+    pthread_sigmask(SIG_BLOCK, NULL, &mask);
+    dl_iterate_phdr(stop, NULL);
+    granite_exit_notes_load();
+}
+
 /// Call before any crash: by the dynamic linker, before main.
 __attribute__((constructor)) static void start(void) {
     int saved_errno = errno;
-    granite_exit_notes_load();
+    resolve_interposed();
     const char *socket = getenv(GRANITE_RUN_SOCKET_VARIABLE);
     if (socket && !program_has_the_core() && granite_hello_address(socket)) {
         level = level_of(getenv("GRANITE_BACKTRACE"));

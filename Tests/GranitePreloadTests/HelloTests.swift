@@ -26,8 +26,11 @@ struct HelloTests {
 
     @Test func theLevelIsTheEnvironments() async throws {
         for (spelling, level) in [("off", UInt32(0)), ("short", 1), ("1", 1), ("full", 2), ("nonsense", 2)] {
-            let run = try await PreloadedRun.run(c: Self.noop, environment: ["GRANITE_BACKTRACE": spelling])
-            #expect(try run.first?.page.status().level == level)
+            let run = try await PreloadedRun.run(
+                c: "int main(void) { if (fork() == 0) return 2; wait(0); return 1; }\n",
+                environment: ["GRANITE_BACKTRACE": spelling])
+            #expect(try run.members.map { try $0.page.status().level } == [level, level])
+            #expect(try run.members.map { try $0.page.status().exitCode } == [1, 2])
         }
     }
 
@@ -101,6 +104,45 @@ struct HelloTests {
     @Test func aProgramThatCapturesItselfIsLeftAlone() async throws {
         let run = try await PreloadedRun.run(BuildProducts.executable("CrashProbe"), ["--help"])
         #expect(run.members.isEmpty)
+    }
+
+    /// Each waits a moment for the guardian, and goes on without.
+    @Test func aGuardianThatHangsHoldsNobodyUp() async throws {
+        let guardian = try RunGuardian(queue: 0)
+        let shell = PreloadedRun.program(
+            URL(fileURLWithPath: "/bin/sh"), ["-c", "/bin/true; /bin/true; exit 4"], guardian: guardian)
+        #expect(try await shell.run().ending == .code(4))
+        #expect(try await shell.run().ending == .code(4))
+        #expect(try guardian.members().map(\.program) == ["sh"])
+    }
+
+    @Test func aForkAfterTheGuardiansEndGoesOnWithoutIt() async throws {
+        let folder = try TemporaryDirectory()
+        let gate = folder.file("gate").path
+        try #require(mkfifo(gate, 0o600) == 0)
+        let opener = open(gate, O_RDWR | O_CLOEXEC)
+        defer { close(opener) }
+        let executable = try await PreloadedRun.compile(
+            """
+            #include <fcntl.h>
+            #include <sys/wait.h>
+            #include <unistd.h>
+            int main(int count, char **arguments) {
+                char byte;
+                read(open(arguments[1], O_RDONLY), &byte, 1);
+                int status = 0;
+                if (fork() == 0) { fcntl(512, F_GETFD) < 0 ? _exit(5) : _exit(6); }
+                wait(&status);
+                return WEXITSTATUS(status);
+            }
+            """, in: folder)
+        var guardian: RunGuardian? = try RunGuardian()
+        let program = PreloadedRun.program(executable, [gate], guardian: try #require(guardian))
+        async let run = program.run()
+        #expect(try await Command.eventually { try guardian?.members().count == 1 })
+        guardian = nil
+        #expect(write(opener, "x", 1) == 1)
+        #expect(try await run.ending == .code(5))
     }
 
     /// A sandbox that kills for any system call that its program has no use for.

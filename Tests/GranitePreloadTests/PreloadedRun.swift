@@ -21,14 +21,21 @@ struct PreloadedRun {
         -> PreloadedRun
     {
         let guardian = try RunGuardian()
+        let program = program(executable, arguments, environment: environment, guardian: guardian)
+        let (ending, output, errors) = try await program.run()
+        return PreloadedRun(ending: ending, output: output, errors: errors, members: try guardian.members())
+    }
+
+    /// A program to be run under a guardian of the caller's.
+    static func program(
+        _ executable: URL, _ arguments: [String] = [], environment: [String: String?] = [:], guardian: RunGuardian
+    ) -> FreshProgram {
         var variables: [String: String?] = [
             "LD_PRELOAD": library.path, "GRANITE_RUN_SOCKET": guardian.name, "GRANITE_BACKTRACE": nil,
             "SWIFT_BACKTRACE": "enable=no",
         ]
         variables.merge(environment) { $1 }
-        let program = FreshProgram(path: executable.path, arguments: arguments, environment: variables)
-        let (ending, output, errors) = try await program.run()
-        return PreloadedRun(ending: ending, output: output, errors: errors, members: try guardian.members())
+        return FreshProgram(path: executable.path, arguments: arguments, environment: variables)
     }
 
     /// Compiles a C program and runs it.
@@ -48,7 +55,7 @@ struct PreloadedRun {
         var text: String
     }
 
-    private static func compile(_ source: String, in folder: TemporaryDirectory) async throws -> URL {
+    static func compile(_ source: String, in folder: TemporaryDirectory) async throws -> URL {
         try folder.write("#define _GNU_SOURCE\n" + source, to: "program.c")
         let program = folder.file("program")
         let (ending, _, errors) = try await Command.run(

@@ -24,8 +24,9 @@ final class RunGuardian: Sendable {
         var isForked: Bool { origin == GRANITE_RUN_FORK.rawValue }
     }
 
+    /// - Parameter queue: how many may wait for ``members()``.
     /// - Throws: POSIXError.
-    init() throws {
+    init(queue: Int32 = 1024) throws {
         let type = Int32(SOCK_SEQPACKET.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
         listener = socket(AF_UNIX, type, 0)
         var address = sockaddr_un()
@@ -35,7 +36,7 @@ final class RunGuardian: Sendable {
         let bound = withUnsafePointer(to: &address) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(listener, $0, length) }
         }
-        guard bound == 0, listen(listener, 1024) == 0 else { throw POSIXError(.EADDRINUSE) }
+        guard bound == 0, listen(listener, queue) == 0 else { throw POSIXError(.EADDRINUSE) }
     }
 
     deinit { close(listener) }
