@@ -17,7 +17,7 @@
 /// What is called of CPython, found where it runs. Objects are only handed on.
 static struct {
     void *runtime;
-    int (*add_audit_hook)(int (*)(const char *, void *, void *), void *);
+    granite_add_hook_function add_audit_hook;
     int (*is_initialized)(void);
     const char *(*version)(void);
     void *(*interpreter)(void);
@@ -104,6 +104,8 @@ static int be_told(const char *event, void *arguments, void *unused) {
         install(true);
     } else if (event[0] == 'c' && strcmp(event, "ctypes.dlsym") == 0) {
         granite_capture_refresh_modules();
+    } else if (event[0] == 'c' && strcmp(event, "cpython._PySys_ClearAuditHooks") == 0) {
+        granite_python_before_clear();
     }
     return 0;
 }
@@ -140,5 +142,5 @@ static bool find_python(void) {
 
 /// Call before any crash.
 void granite_python_await(void) {
-    if (find_python()) python.add_audit_hook(be_told, NULL);
+    if (find_python()) granite_python_add_hook(python.add_audit_hook, be_told);
 }

@@ -13,7 +13,7 @@ private let interpreters = [
 
 @Suite(.timeLimit(.minutes(5)), .enabled(if: !interpreters.isEmpty))
 struct PythonStartTests {
-    @Test(arguments: interpreters, [[], ["-I", "-S"], ["-E", "-s", "-B"]])
+    @Test(arguments: interpreters, [[], ["-I", "-S"], ["-E", "-s", "-B"], ["-X", "dev"]])
     func theInterpreterIsFoundWhateverItsFlags(python: String, flags: [String]) async throws {
         let run = try await PreloadedRun.run(
             URL(fileURLWithPath: python), flags + ["-c", "import sys; print(sys.hexversion)"])
