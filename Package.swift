@@ -161,6 +161,12 @@ let tests: [Target] = [
             "CrashProbe",
         ], exclude: ["Fixtures"], swiftSettings: swift),
     .testTarget(
+        name: "GranitePreloadTests",
+        dependencies: [
+            "CGraniteCapture", "CLinux", "GraniteCrashChannel", "GraniteReport", "TestSupport", "CrashProbe",
+        ],
+        swiftSettings: swift),
+    .testTarget(
         name: "GraniteSymbolsTests", dependencies: ["GraniteSymbols", "TestSupport", "CrashProbe"], swiftSettings: swift
     ),
     .testTarget(

@@ -1,5 +1,5 @@
 // Notes the code that a process ends with, by interposing the functions that end it: the guardian is no parent of most
-// processes that it watches, and cannot wait for them. exit_group(2) itself, called past the C library (Go), is not seen.
+// processes that it watches, and cannot wait for them. exit_group(2) called past the C library (Go) is not seen.
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -17,8 +17,8 @@ static exit_function next_exit;
 static exit_function next_quick_exit;
 static exit_function next_immediate_exit;
 
-/// Async-signal-safe: getpid (signal-safety(7)). A child between vfork(2) and execve(2) has its parent's memory: its end
-/// is not that of the page's process.
+/// Async-signal-safe: getpid (signal-safety(7)). A child between vfork(2) and execve(2) has its parent's memory: its
+/// end is not that of the page's process.
 static void note(int code) {
     struct granite_crash_page *page = granite_capture_page();
     if (page && __atomic_load_n(&page->pid, __ATOMIC_ACQUIRE) == (uint32_t)getpid())

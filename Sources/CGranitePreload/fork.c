@@ -1,6 +1,6 @@
-// Children of fork(2) that go on without execve(2): the workers of Gunicorn and uWSGI, multiprocessing. Each gets a page
-// and a socket of its own. A child of vfork(2), posix_spawn(3), _Fork(3) or clone(2) itself is covered from its execve(2)
-// on: no handler of pthread_atfork(3) runs there.
+// Children of fork(2) that go on without execve(2): the workers of Gunicorn and uWSGI, multiprocessing. Each gets a
+// page and a socket of its own. A child of vfork(2), posix_spawn(3), _Fork(3) or clone(2) itself is covered from its
+// execve(2) on: no handler of pthread_atfork(3) runs there.
 
 #define _GNU_SOURCE
 #include <errno.h>
@@ -8,8 +8,9 @@
 
 #include "preload.h"
 
-/// Async-signal-safe, as all in a child of a threaded process must be (fork(2)). The core has left the parent's capture:
-/// handlers of a child run in the order of their registration. If nobody listens any more the child stays without one.
+/// Async-signal-safe, as all in a child of a threaded process must be (fork(2)). The core has left the parent's
+/// capture: handlers of a child run in the order of their registration. If nobody listens any more the child stays
+/// without one.
 static void follow_in_child(void) {
     int saved_errno = errno;
     if (!granite_preload_is_sandboxed()) granite_preload_join(GRANITE_RUN_FORK);

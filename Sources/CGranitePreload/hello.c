@@ -1,5 +1,6 @@
 // Speaks to the guardian: one connection, one message, no answer. Separate because a new child of fork(2) does it, too,
-// where nothing may allocate or lock.
+// where nothing may allocate or lock. A process in another network namespace finds no abstract name of ours, one in
+// another root directory no path: they go on without a capture.
 
 #define _GNU_SOURCE
 #include <errno.h>

@@ -8,6 +8,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <granite_capture.h>
+#include <link.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -17,11 +20,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/// Read by swift-autolink-extract, whose output stands before -lswiftCore on the linker's command line: the Swift driver
-/// asks for its runtime even where no Swift is linked, and a foreign process must not get one.
+/// Read by swift-autolink-extract, whose output stands before -lswiftCore on the linker's command line: the Swift
+/// driver asks for its runtime even where no Swift is linked, and a foreign process must not get one.
 __attribute__((used, section(".swift1_autolink_entries"))) static const char autolink[] = "-Wl,--as-needed";
 
-/// What the driver's swiftrt.o calls of that runtime; with these it needs nothing of it. The image has no Swift metadata.
+/// What the driver's swiftrt.o calls of that runtime; with these it needs nothing of it, and there is no Swift metadata
+/// to tell it of.
 __attribute__((visibility("hidden"))) void swift_addNewDSOImage(const void *sections) { (void)sections; }
 __attribute__((visibility("hidden"))) int _swift_backtrace_isThunkFunction(const char *name) {
     (void)name;
@@ -31,8 +35,8 @@ __attribute__((visibility("hidden"))) int _swift_backtrace_isThunkFunction(const
 static uint32_t level;
 static int seccomp_mode;  ///< prctl(2) PR_GET_SECCOMP when the program started
 
-/// Async-signal-safe: getrlimit(2). The lowest number that our descriptors take: programs count on low ones, shells move
-/// theirs to 10 and to 255, and daemons close all below some hundred.
+/// Async-signal-safe: getrlimit(2). The lowest number that our descriptors take: programs count on low ones, shells
+/// move theirs to 10 and to 255, and daemons close all below some hundred.
 static int lowest_descriptor(void) {
     enum { wanted = 512, room = 8 };
     struct rlimit limit;
@@ -48,41 +52,52 @@ int granite_preload_raise(int descriptor) {
     return raised;
 }
 
-/// Async-signal-safe. Installs the capture, or in a child of fork(2) installs it again. Returns the collector's end of
-/// the memory socket, or -1; then page_fd is still the caller's.
-static int install(int page_fd, enum granite_run_origin origin) {
-    int ends[2];
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return -1;
-    struct granite_capture_options options = {
-        .page_fd = page_fd, .memory_socket = granite_preload_raise(ends[0]), .level = level};
-    int error = EMFILE;
-    if (options.memory_socket >= 0) {
-        error = origin == GRANITE_RUN_FORK ? granite_capture_install_in_child(&options)
-                                           : granite_capture_install(&options);
+/// What a process under capture is made of, until it is handed over.
+struct parts {
+    int page_fd;
+    int memory_socket;
+    int collector_end;  ///< of the memory socket; the guardian's
+    int connection;
+};
+
+/// Async-signal-safe: close(2).
+static void close_all(const int *descriptors, int count) {
+    for (int i = 0; i < count; i++) {
+        if (descriptors[i] >= 0) close(descriptors[i]);
     }
-    if (error == 0) return ends[1];
-    if (options.memory_socket >= 0) close(options.memory_socket);
-    close(ends[1]);
-    return -1;
+}
+
+/// Async-signal-safe. The connection comes last: a guardian sees only those who can be captured. False if a part is
+/// missing.
+static bool make_parts(struct parts *parts) {
+    parts->page_fd = granite_preload_raise(granite_capture_make_page(level));
+    if (parts->page_fd < 0) return false;
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return false;
+    parts->collector_end = ends[1];
+    parts->memory_socket = granite_preload_raise(ends[0]);
+    if (parts->memory_socket < 0) return false;
+    parts->connection = granite_hello_connect();
+    return parts->connection >= 0;
+}
+
+/// Async-signal-safe but for granite_capture_install.
+static bool install(const struct parts *parts, enum granite_run_origin origin) {
+    struct granite_capture_options options = {
+        .page_fd = parts->page_fd, .memory_socket = parts->memory_socket, .level = level};
+    return (origin == GRANITE_RUN_FORK ? granite_capture_install_in_child(&options)
+                                       : granite_capture_install(&options)) == 0;
 }
 
 /// Async-signal-safe but for granite_capture_install.
 bool granite_preload_join(enum granite_run_origin origin) {
-    int connection = granite_hello_connect();
-    if (connection < 0) return false;
-    bool joined = false;
-    int page_fd = granite_preload_raise(granite_capture_make_page(level));
-    if (page_fd >= 0) {
-        int collector_end = install(page_fd, origin);
-        if (collector_end >= 0) {
-            granite_hello_send(connection, origin, page_fd, collector_end);
-            close(collector_end);
-            joined = true;
-        } else {
-            close(page_fd);
-        }
-    }
-    close(connection);
+    struct parts parts = {-1, -1, -1, -1};
+    bool joined = make_parts(&parts) && install(&parts, origin);
+    if (joined) granite_hello_send(parts.connection, origin, parts.page_fd, parts.collector_end);
+    const int ours[] = {parts.page_fd, parts.memory_socket};
+    const int guardians[] = {parts.collector_end, parts.connection};
+    if (!joined) close_all(ours, 2);
+    close_all(guardians, 2);
     return joined;
 }
 
@@ -111,10 +126,28 @@ static uint32_t level_of(const char *text) {
     return GRANITE_LEVEL_FULL;
 }
 
+/// Call before any crash. Stops at the first module.
+static int stop(struct dl_phdr_info *module, size_t size, void *unused) {
+    (void)module, (void)size, (void)unused;
+    return 1;
+}
+
+/// Call before any crash. The interposed functions look up the C library's at their first call, which may be in a
+/// signal handler or in a child of fork(2), where dlsym must not be called: this is that call.
+static void resolve_interposed(void) {
+    struct sigaction action;
+    sigset_t mask;
+    sigaction(SIGCHLD, NULL, &action);
+    sigprocmask(SIG_BLOCK, NULL, &mask);
+    pthread_sigmask(SIG_BLOCK, NULL, &mask);
+    dl_iterate_phdr(stop, NULL);
+    granite_exit_notes_load();
+}
+
 /// Call before any crash: by the dynamic linker, before main.
 __attribute__((constructor)) static void start(void) {
     int saved_errno = errno;
-    granite_exit_notes_load();
+    resolve_interposed();
     const char *socket = getenv(GRANITE_RUN_SOCKET_VARIABLE);
     if (socket && !program_has_the_core() && granite_hello_address(socket)) {
         level = level_of(getenv("GRANITE_BACKTRACE"));

@@ -41,6 +41,14 @@ void granite_exit_notes_load(void);
 /// Call before any crash, after granite_capture_install.
 void granite_exit_notes_begin(void);
 
+// python_entry.c
+typedef int (*granite_audit_function)(const char *event, void *arguments, void *data);
+typedef int (*granite_add_hook_function)(granite_audit_function hook, void *data);
+/// Call before any crash, before Py_Initialize. Calls PySys_AddAuditHook.
+bool granite_python_add_hook(granite_add_hook_function add, granite_audit_function hook);
+/// With the GIL held. The hook is told of `cpython._PySys_ClearAuditHooks`.
+void granite_python_before_clear(void);
+
 // python_start.c
 /// Call before any crash. Has the hooks installed once an interpreter in this program is ready.
 void granite_python_await(void);

@@ -1,6 +1,7 @@
-// Has Python's hooks installed as soon as an interpreter is ready, whatever its flags are (-I, -S, -E): no file is added
-// to sys.path and no variable to the environment. An audit hook (PEP 578) may be set before Py_Initialize and is told of
-// the moment. An interpreter whose libpython is loaded by dlopen(3) is not found: it is not there yet when we look.
+// Has Python's hooks installed as soon as an interpreter is ready, whatever its flags are (-I, -S, -E): no file is
+// added to sys.path and no variable to the environment. An audit hook (PEP 578) may be set before Py_Initialize and is
+// told of the moment. An interpreter whose libpython is loaded by dlopen(3) is not found: it is not there yet when we
+// look.
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -16,7 +17,7 @@
 /// What is called of CPython, found where it runs. Objects are only handed on.
 static struct {
     void *runtime;
-    int (*add_audit_hook)(int (*)(const char *, void *, void *), void *);
+    granite_add_hook_function add_audit_hook;
     int (*is_initialized)(void);
     const char *(*version)(void);
     void *(*interpreter)(void);
@@ -32,10 +33,9 @@ static struct {
     void (*clear_error)(void);
 } python;
 
-/// All that follows is touched with the GIL held.
-static int64_t hooked_interpreter = -1;
-static int attempts_left = 64;
-static bool is_busy;  ///< installing imports modules, which is told to us as well
+static int64_t hooked_interpreter = -1;  ///< the last; with several that import in turns, installing again is cheap
+static int attempts_left = 64;           ///< a version that the hooks do not know is not asked about for ever
+static bool is_busy;  ///< installing imports modules, which is told to us as well. Interpreters may have a GIL each
 
 /// With the GIL held.
 static bool is_attribute_true(void *object, const char *name) {
@@ -79,8 +79,7 @@ static uint32_t version_of(const char *text) {
 
 /// With the GIL held. What the program was about to raise stays as it is.
 static void install(bool known_to_be_ready) {
-    if (is_busy) return;
-    is_busy = true;
+    if (__atomic_exchange_n(&is_busy, true, __ATOMIC_ACQUIRE)) return;
     void *type, *value, *trace;
     python.fetch_error(&type, &value, &trace);
     if (known_to_be_ready || is_ready()) {
@@ -91,7 +90,7 @@ static void install(bool known_to_be_ready) {
     }
     python.clear_error();
     python.restore_error(type, value, trace);
-    is_busy = false;
+    __atomic_store_n(&is_busy, false, __ATOMIC_RELEASE);
 }
 
 /// With the GIL held. The audit hook: called for all that CPython tells of, some thousand times while a large program
@@ -103,6 +102,10 @@ static int be_told(const char *event, void *arguments, void *unused) {
         if (attempts_left > 0 && python.interpreter_id(python.interpreter()) != hooked_interpreter) install(false);
     } else if (event[0] == 'c' && strncmp(event, "cpython.run_", 12) == 0) {
         install(true);
+    } else if (event[0] == 'c' && strcmp(event, "ctypes.dlsym") == 0) {
+        granite_capture_refresh_modules();
+    } else if (event[0] == 'c' && strcmp(event, "cpython._PySys_ClearAuditHooks") == 0) {
+        granite_python_before_clear();
     }
     return 0;
 }
@@ -139,5 +142,5 @@ static bool find_python(void) {
 
 /// Call before any crash.
 void granite_python_await(void) {
-    if (find_python()) python.add_audit_hook(be_told, NULL);
+    if (find_python()) granite_python_add_hook(python.add_audit_hook, be_told);
 }

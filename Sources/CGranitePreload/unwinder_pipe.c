@@ -15,8 +15,8 @@
 static uintptr_t start;
 static uintptr_t size;
 
-/// Interposes pipe2(2). As safe as it was: fcntl(2) and close(2) are in the list of signal-safety(7), and libunwind makes
-/// its pipe anew in a handler if the program closed it.
+/// Interposes pipe2(2). As safe as it was: fcntl(2) and close(2) are in the list of signal-safety(7), and libunwind
+/// makes its pipe anew in a handler if the program closed it.
 __attribute__((visibility("default"))) int pipe2(int ends[2], int flags) {
     int result = (int)syscall(SYS_pipe2, ends, flags);
     if (result != 0 || (uintptr_t)__builtin_return_address(0) - start >= size) return result;

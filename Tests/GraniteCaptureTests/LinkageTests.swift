@@ -15,8 +15,8 @@ struct LinkageTests {
     ]
     /// Object files that are only called before a crash, or by a healthy thread.
     private static let installFiles = [
-        "install", "page", "actions_interpose", "alternate_stack", "chain_load", "signal_mask", "walk_load", "modules_load",
-        "fork", "wrong_thread", "bind",
+        "install", "page", "actions_interpose", "alternate_stack", "chain_load", "signal_mask", "walk_load",
+        "modules_load", "fork", "wrong_thread", "bind",
     ]
 
     /// What handler files may call. In the list of signal-safety(7): clock_gettime, close, fstat, getpid, getuid, lseek, mem*,
