@@ -41,4 +41,13 @@ struct granite_owner {
 void granite_describe_object(PyObjectPointer object, void *type, bool unsendable, const char *type_name,
                              struct granite_details *details, struct granite_owner *owner);
 
+/// Whether the creation of the object that the calling thread is deallocating was recorded, so that a report of it names its owner. False
+/// if `type` is not NULL and is not its type. Some nanoseconds. With the GIL held.
+bool granite_origin_known(void *type);
+
+/// Watches the types that the environment names: GRANITE_WATCH_TYPES=`Name,module.Name`. With the GIL held, no error set and none left;
+/// call it now and then, as extension modules are imported: it costs nothing without the variable or once all are found, and looks at
+/// most once a second.
+void granite_watch_named_types(void);
+
 #endif
