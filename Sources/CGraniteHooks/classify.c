@@ -116,6 +116,8 @@ struct granite_classification granite_hooks_classify(const struct granite_happen
     uint64_t hash = mix(0xcbf29ce484222325ull, result.kind);
     if (result.kind == GRANITE_KIND_DROP_SITE) {
         hash = mix_text(hash, result.affinity.sentence, result.affinity.sentence_length);
+        // The first report makes the type be watched; the first object of which it is known who made it gets another.
+        if (result.affinity.kind == GRANITE_AFFINITY_DROPPED) hash = mix(hash, granite_origin_known(NULL));
     } else if (result.kind != GRANITE_KIND_NONE) {
         hash = mix(hash, (uint64_t)(uintptr_t)type);
         hash = result.kind == GRANITE_KIND_UNRAISABLE ? mix_object(hash, happening->object)

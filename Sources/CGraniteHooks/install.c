@@ -63,6 +63,7 @@ bool granite_hooks_install(void) {
     is_done &= granite_collection_watch();
     granite_release(sys);
     load_tracemalloc();
+    granite_watch_named_types();
     py.PyErr_Restore(set[0], set[1], set[2]);
     is_installing = false;
     return is_done;

@@ -15,6 +15,14 @@ enum { longest_words = 500, longest_file = 300, longest_function = 100, longest_
 /// Lines of tracemalloc's that are told.
 enum { most_allocations = 8 };
 
+/// Whether the exception was made where an object was released, by code that is no Python's: the line that ran then has nothing to do with
+/// it, and is another one each time.
+static bool is_place_innocent(const struct granite_happening *happening,
+                              const struct granite_classification *classification) {
+    return happening->hook == GRANITE_HOOK_UNRAISABLE && classification->affinity.kind != GRANITE_AFFINITY_NONE &&
+           (!happening->object || granite_type_of(happening->object) != py.PyFunction_Type);
+}
+
 /// "RuntimeError: no such shop (app.py:14 in lookup)".
 static void describe_exception(const struct granite_happening *happening,
                                const struct granite_classification *classification, struct granite_text *text) {
@@ -31,6 +39,7 @@ static void describe_exception(const struct granite_happening *happening,
     }
     if (text->length == bare + 2) text->bytes[text->length = bare] = 0;  // it has no words
 
+    if (is_place_innocent(happening, classification)) return;
     PyObjectPointer entry = granite_innermost_entry(happening->traceback);
     PyObjectPointer frame = granite_attribute(entry, "tb_frame");
     PyObjectPointer code = granite_attribute(frame, "f_code");

@@ -16,10 +16,13 @@ extension Fingerprint {
         var inputs = [report.kind?.rawValue ?? "unknown"]
         if let name = report.signal?.name ?? report.process?.exit?.signal { inputs.append(name) }
         if let code = report.process?.exit?.code { inputs.append("exit \(code)") }
+        let told = [report.dropSite?.message, report.dropSite?.subject].compactMap { $0 }.map(withoutNumbers)
         switch report.kind {
-        case .dropSite, .unraisable, .threadException:
-            let told = [report.dropSite?.message, report.dropSite?.subject].compactMap { $0 }.map(withoutNumbers)
+        case .dropSite, .unraisable, .threadException, .uncaughtException:
             inputs += told + functions(told.isEmpty ? report.crashedThread?.frames : report.dropSite?.creationFrames)
+        case .panic:
+            // Caught by Python it is told of where nothing of its stack is left, and the message ends with the line.
+            inputs += told + functions(report.crashedThread?.frames)
         case .startup:
             // The exception that ended the import, the last line of a traceback.
             if let line = report.logTail?.last(where: { !$0.isEmpty }) { inputs.append(withoutNumbers(line)) }

@@ -248,6 +248,39 @@ import Testing
         #expect(verdict.reason.contains("python-2") && verdict.reason.contains("WSGIProtocol is unsendable"))
     }
 
+    @Test(arguments: [
+        (
+            CrashReport.Kind.uncaughtException, "sys", "KeyError: 'shop' (app.py:3 in main)", "uncaught_exception",
+            #"Nobody caught an exception on thread "main" (7): KeyError: 'shop' (app.py:3 in main)."#,
+            #"sys.excepthook was called on thread "main" (7)"#
+        ),
+        (
+            .panic, "threading", "PanicException: no value (app.py:3 in main)", "panic",
+            #"Rust code panicked on thread "main" (7): no value (app.py:3 in main)."#,
+            #"threading.excepthook was called with it on thread "main" (7)"#
+        ),
+        (
+            .panic, "rust", "no value", "panic", #"Rust code panicked on thread "main" (7): no value."#,
+            #"it happened on thread "main" (7)"#
+        ),
+    ])
+    func exceptionsThatNobodyCaughtAndPanicsAreTold(
+        _ kind: CrashReport.Kind, _ hook: String, _ message: String, _ category: String, _ reason: String,
+        _ evidence: String
+    ) {
+        var facts = CrashFacts(kind: kind, pid: 1)
+        var site = DropSite()
+        site.hook = hook
+        site.message = message
+        facts.dropSite = site
+        facts.threadName = "main"
+        facts.crashedTid = 7
+        let verdict = Diagnostician.diagnose(facts)
+        #expect(verdict.diagnosis.category == category)
+        #expect(verdict.reason == reason)
+        #expect(verdict.diagnosis.evidence == [evidence])
+    }
+
     @Test(arguments: [(true, false, true), (false, true, false), (nil, true, true), (nil, false, false)])
     func garbageCollectionIsBelievedFromTheInterpreterThenFromItsFrames(
         _ collecting: Bool?, _ hasFrame: Bool, _ isTold: Bool

@@ -63,6 +63,19 @@ import Testing
             "ThreadBound.deinit", "main",
         ]
         #expect(CaptureFrames.removed(from: Self.frames(names)).compactMap(\.symbol) == ["ThreadBound.deinit", "main"])
+        let hook = [
+            "granite_capture_and_go_on", "granite_capture_occasion", "granite_hooks_report", "granite_hooks_tell",
+            "granite_hooks_unraisable", "cfunction_vectorcall_O", "subtype_dealloc",
+        ]
+        #expect(
+            CaptureFrames.removed(from: Self.frames(hook)).compactMap(\.symbol) == [
+                "cfunction_vectorcall_O", "subtype_dealloc",
+            ])
+        let returned = [
+            "granite_capture_occasion", "granite_hooks_note_exception", "PythonException.tellHooks()",
+            "static RequestError.report(_:idPrefix:)", "WSGIThread.respond(to:)",
+        ]
+        #expect(CaptureFrames.removed(from: Self.frames(returned)).compactMap(\.symbol) == ["WSGIThread.respond(to:)"])
         #expect(CaptureFrames.removed(from: Self.frames(["a", "b"])).count == 2)
     }
 

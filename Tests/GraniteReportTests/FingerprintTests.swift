@@ -48,6 +48,23 @@ struct FingerprintTests {
         #expect(Set(others + [hash]).count == 5)
     }
 
+    @Test func uncaughtExceptionsAndPanicsThatPythonCaughtAreToldApartByTheirMessages() {
+        for kind in [CrashReport.Kind.uncaughtException, .panic] {
+            let hashes = [
+                "KeyError: 1 (app.py:3 in main)", "KeyError: 2 (app.py:4 in main)", "ValueError: 1 (app.py:3 in main)",
+            ].map { message in
+                var report = CrashReport(id: "01JDF3T8Q2M4V6X8ZB0D2F4H6K")
+                report.kind = kind
+                var site = DropSite()
+                site.message = message
+                report.dropSite = site
+                return Fingerprint.make(for: report).hash
+            }
+            #expect(hashes[0] == hashes[1])
+            #expect(hashes[0] != hashes[2])
+        }
+    }
+
     @Test func anAbortIsNamedByItsCallerAndNotByLibc() {
         var report = CrashReport(id: "01JDF3T8Q2M4V6X8ZB0D2F4H6K")
         report.kind = .signal
