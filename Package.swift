@@ -130,6 +130,10 @@ let tests: [Target] = [
         name: "GraniteWSGITests", dependencies: ["GraniteWSGI", "GraniteExchange", "TestSupport", "WSGIProbe"],
         exclude: ["Fixtures"], swiftSettings: swift),
     .testTarget(
+        name: "GraniteHooksTests",
+        dependencies: ["GraniteCrashChannel", "TestSupport"], exclude: ["Fixtures"],
+        swiftSettings: swift),
+    .testTarget(
         name: "GraniteCaptureTests",
         dependencies: [
             "GraniteCapture", "CGraniteCapture", "CLinux", "GraniteCrashChannel", "GraniteReport", "TestSupport",
