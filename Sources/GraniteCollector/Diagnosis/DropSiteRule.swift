@@ -38,11 +38,33 @@ enum DropSiteRule {
             return Verdict(
                 .uncaughtThreadException, .certain, ["threading.excepthook was called on \(here)"],
                 Wording.sentence("An exception ended \(here)" + (message.map { ": \($0)" } ?? "")))
+        case .uncaughtException:
+            return Verdict(
+                .uncaughtException, .certain, ["sys.excepthook was called on \(here)"],
+                Wording.sentence("Nobody caught an exception on \(here)" + (message.map { ": \($0)" } ?? "")))
+        case .panic:
+            let words = message.map { $0.hasPrefix(panicException) ? String($0.dropFirst(panicException.count)) : $0 }
+            return Verdict(
+                .panic, .certain, [panicEvidence(facts.dropSite?.hook, here)],
+                Wording.sentence("Rust code panicked on \(here)" + (words.map { ": \($0)" } ?? "")))
         case .dump:
             // By a call from inside: one that came by signal has a rule of its own.
             return facts.hang == nil ? Verdict(.dump, .certain, [], "A person asked for a dump of the worker.") : nil
-        case .signal, .exit, .oomKill, .startup, .hang, .panic, .growth, .uncaughtException:
+        case .signal, .exit, .oomKill, .startup, .hang, .growth:
             return nil
+        }
+    }
+
+    /// How PyO3 calls a panic in Python.
+    private static let panicException = "PanicException: "
+
+    /// Who noticed it. The panic itself may be long over: Python code ran between.
+    private static func panicEvidence(_ hook: String?, _ here: String) -> String {
+        switch hook {
+        case "unraisable": "sys.unraisablehook was called with it on \(here)"
+        case "threading": "threading.excepthook was called with it on \(here)"
+        case "sys": "sys.excepthook was called with it on \(here)"
+        default: "it happened on \(here)"
         }
     }
 }
