@@ -62,8 +62,10 @@ static PyObjectPointer call(PyObjectPointer module, const char *name) {
     return result;
 }
 
-/// The list of what refers to the nodes from `first` on; NULL if it cannot be had. `arguments` is what is passed, one of the referrers.
-static PyObjectPointer referrers(const struct graph *graph, int first, PyObjectPointer method, PyObjectPointer *arguments) {
+/// The list of what refers to the nodes from `first` on; NULL if it cannot be had. `arguments` is what is passed, one
+/// of the referrers.
+static PyObjectPointer referrers(const struct graph *graph, int first, PyObjectPointer method,
+                                 PyObjectPointer *arguments) {
     *arguments = granite_object_api.PyTuple_New(graph->count - first);
     if (!*arguments) return NULL;
     for (int node = first; node < graph->count; node++) {
@@ -102,7 +104,8 @@ static void add_types(PyObjectPointer list, PyObjectPointer arguments, struct gr
     }
 }
 
-/// A shortest way of references from one node to another, which may be itself, in `path`: `from` first, `to` last. 0 if there is none.
+/// A shortest way of references from one node to another, which may be itself, in `path`: `from` first, `to` last. 0 if
+/// there is none.
 static int shortest_path(const struct graph *graph, int from, int to, int *path) {
     int previous[max_nodes], queue[max_nodes], head = 0, tail = 0;
     uint64_t seen = 0;

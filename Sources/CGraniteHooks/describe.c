@@ -1,4 +1,5 @@
-// Describes an object for a report: its type, who made it, what keeps its like alive. Puts together what types, origins and cycles tell.
+// Describes an object for a report: its type, who made it, what keeps its like alive. Puts together what types, origins
+// and cycles tell.
 
 #define _GNU_SOURCE
 #include "describe.h"
@@ -20,7 +21,8 @@ enum {
     max_candidates = 4,
 };
 
-/// Living objects of the type that were made long ago: the oldest, and some from all over the records. With the GIL held.
+/// Living objects of the type that were made long ago: the oldest, and some from all over the records. With the GIL
+/// held.
 static int candidates(const struct granite_watch *watch, PyObjectPointer *objects) {
     const struct granite_record *oldest = NULL;
     for (uint32_t index = 0; index < watch->used; index++) {
@@ -40,7 +42,8 @@ static int candidates(const struct granite_watch *watch, PyObjectPointer *object
     return count;
 }
 
-/// Fills watch->holders, if one of the candidates is held by a cycle; else with the direct referrers of the oldest. With the GIL held.
+/// Fills watch->holders, if one of the candidates is held by a cycle; else with the direct referrers of the oldest.
+/// With the GIL held.
 static void look(struct granite_watch *watch, uint64_t budget_ns) {
     if (strstr(watch->holders.text, "held_by=")) return;
     PyObjectPointer objects[max_candidates];
@@ -116,12 +119,15 @@ void granite_describe_object(PyObjectPointer object, void *type, bool unsendable
         object = NULL;
     }
     struct granite_release release = {0};
-    if (!granite_releasing(&release) || !is_named(release.watch, type, type_name)) release = (struct granite_release){0};
+    if (!granite_releasing(&release) || !is_named(release.watch, type, type_name))
+        release = (struct granite_release){0};
     if (!type && release.watch) type = release.watch->type;
     if (!type && unsendable) type = granite_find_type(type_name);
-    char name[256];
+    char name[256] = "";
     if (type) granite_type_name(type, name, sizeof name);
-    if (type || type_name[0]) granite_details_add(details, "type", "%s", type ? name : type_name);
+    // A Rust class of which nobody said its module claims to be a builtin.
+    bool is_vague = !type || (strncmp(name, "builtins.", 9) == 0 && strstr(type_name, "::"));
+    if (is_vague ? type_name[0] : name[0]) granite_details_add(details, "type", "%s", is_vague ? type_name : name);
 
     struct granite_watch *watch = type ? granite_watch_of(type) : NULL;
     if (!watch && type && unsendable) {

@@ -94,7 +94,8 @@ bool granite_frame_place(PyObjectPointer frame, char *place, size_t capacity) {
     PyObjectPointer error[3];
     py->PyErr_Fetch(&error[0], &error[1], &error[2]);
     PyObjectPointer code = granite_object_api.PyFrame_GetCode(frame);
-    PyObjectPointer file_name = granite_attribute(code, "co_filename"), function_name = granite_attribute(code, "co_name");
+    PyObjectPointer file_name = granite_attribute(code, "co_filename");
+    PyObjectPointer function_name = granite_attribute(code, "co_name");
     const char *file = utf8(file_name), *function = utf8(function_name);
     if (file && function) {
         int line = granite_object_api.PyFrame_GetLineNumber(frame);
@@ -107,15 +108,18 @@ bool granite_frame_place(PyObjectPointer frame, char *place, size_t capacity) {
     return file && function;
 }
 
-/// Where a frame object keeps things: offset of the pointer to where the others are, 0 = in itself; of its code, its instruction and its
-/// locals. From Include/cpython/frameobject.h of 3.9 and 3.10 and Include/internal/pycore_frame.h of 3.11 to 3.13.
+/// Where a frame object keeps things: offset of the pointer to where the others are, 0 = in itself; of its code, its
+/// instruction and its locals. From Include/cpython/frameobject.h of 3.9 and 3.10 and Include/internal/pycore_frame.h
+/// of 3.11 to 3.13.
 static const struct {
     int frame, code, instruction, locals;
 } layouts[] = {
-    [9] = {0, 32, 104, 360}, [10] = {0, 32, 96, 352}, [11] = {24, 32, 56, 72}, [12] = {24, 0, 56, 72}, [13] = {24, 0, 56, 72},
+    [9] = {0, 32, 104, 360}, [10] = {0, 32, 96, 352},
+    [11] = {24, 32, 56, 72}, [12] = {24, 0, 56, 72}, [13] = {24, 0, 56, 72},
 };
 
-/// What the offsets of a frame object count from; NULL if the layout is not as it should be: then it names another code, or none.
+/// What the offsets of a frame object count from; NULL if the layout is not as it should be: then it names another
+/// code, or none.
 static const char *frame_base(PyObjectPointer frame, PyObjectPointer code) {
     int minor = granite_hooks_python.minor;
     const char *base = layouts[minor].frame ? *(const char **)((char *)frame + layouts[minor].frame) : frame;

@@ -1,5 +1,6 @@
-// What is looked at of types, frames and references: CPython's functions for them, and the few offsets of its structures that are the same
-// in 3.9 to 3.13. Separate from python_api, which the hooks need for any report: this is for objects alone.
+// What is looked at of types, frames and references: CPython's functions for them, and the few offsets of its
+// structures that are the same in 3.9 to 3.13. Separate from python_api, which the hooks need for any report: this is
+// for objects alone.
 
 #ifndef GRANITE_OBJECT_API_H
 #define GRANITE_OBJECT_API_H
@@ -71,11 +72,12 @@ void granite_type_name(void *type, char *name, size_t capacity);
 /// What follows the last `.` or `:` of a type's name. Pure.
 const char *granite_last_component(const char *name);
 
-/// `lookup (app.py:11)`, or the path within site-packages where the file is an installed one. False if it cannot be told. Leaves an error
-/// that was set as it is. Where no Python function runs, `frame` is NULL. With the GIL held.
+/// `lookup (app.py:11)`, or the path within site-packages where the file is an installed one. False if it cannot be
+/// told. Leaves an error that was set as it is. Where no Python function runs, `frame` is NULL. With the GIL held.
 bool granite_frame_place(PyObjectPointer frame, char *place, size_t capacity);
 
-/// Where a frame is, cheaply: its code and the address or number of its instruction. Two frames with the same are at the same place.
+/// Where a frame is, cheaply: its code and the address or number of its instruction. Two frames with the same are at
+/// the same place.
 struct granite_frame_position {
     PyObjectPointer code;  ///< no reference
     uint64_t instruction;
@@ -84,8 +86,8 @@ struct granite_frame_position {
 /// False if there is no frame, or its layout is not as it should be. With the GIL held.
 bool granite_frame_position(PyObjectPointer frame, struct granite_frame_position *position);
 
-/// The name of the local variable of a frame object that is `value`; false if there is none. Reads the frame and changes nothing: its
-/// f_locals would keep all values alive. Leaves no error. With the GIL held.
+/// The name of the local variable of a frame object that is `value`; false if there is none. Reads the frame and
+/// changes nothing: its f_locals would keep all values alive. Leaves no error. With the GIL held.
 bool granite_frame_local(PyObjectPointer frame, PyObjectPointer value, char *name, size_t capacity);
 
 #endif

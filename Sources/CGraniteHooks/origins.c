@@ -1,16 +1,24 @@
-// Records who makes and releases objects of the watched types. A type belongs to one interpreter, and whoever makes or releases its objects
-// holds that interpreter's GIL: it protects the records.
+// Records who makes and releases objects of the watched types. A type belongs to one interpreter, and whoever makes or
+// releases its objects holds that interpreter's GIL: it protects the records.
 
 #define _GNU_SOURCE
 #include "origins.h"
 
 #include <dlfcn.h>
+#include <execinfo.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 
-enum { bucket_count = 2 * GRANITE_MAX_RECORDS, bucket_mask = bucket_count - 1, first_look = 16 };
+enum {
+    bucket_count = 2 * GRANITE_MAX_RECORDS,
+    bucket_mask = bucket_count - 1,
+    /// Allocations after which what holds an old object is looked at, then after four times as many, and so on.
+    first_look = 16,
+    /// So many allocations record their whole native stack.
+    full_stacks = 64,
+};
 
 static struct granite_watch *watches[GRANITE_MAX_WATCHED_TYPES];
 static uint32_t watch_count;
@@ -74,7 +82,8 @@ static bool take(struct granite_watch *watch, PyObjectPointer object, struct gra
     own->origin.tid = watch->free;
     watch->free = index;
     watch->recorded--;
-    // What follows without a gap moves up if the hole is on its way from its own bucket: no mark of the deleted is needed.
+    // What follows without a gap moves up if the hole is on its way from its own bucket: no mark of the deleted is
+    // needed.
     uint32_t next = hole;
     for (;;) {
         next = (next + 1) & bucket_mask;
@@ -90,9 +99,12 @@ static bool take(struct granite_watch *watch, PyObjectPointer object, struct gra
 
 /// With the GIL held.
 struct granite_watch *granite_watch_of(void *type) {
-    for (; type; type = *granite_type_word(type, GRANITE_TYPE_BASE))
+    for (void *base = type; base; base = *granite_type_word(base, GRANITE_TYPE_BASE))
         for (uint32_t index = 0; index < watch_count; index++)
-            if (watches[index]->type == type) return watches[index];
+            if (watches[index]->type == base) return watches[index];
+    // Of several bases it may be another than the first that the functions come from.
+    for (uint32_t index = 0; type && index < watch_count; index++)
+        if (granite_hooks_python.PyType_IsSubtype(type, watches[index]->type)) return watches[index];
     return NULL;
 }
 
@@ -117,6 +129,20 @@ static const char *current_place(struct granite_watch *watch) {
     return oldest->text;
 }
 
+/// The first objects of a type, one of which the next report is about, get their stack by call frame information:
+/// extension modules are built without frame pointers. Takes some microseconds each, and is glibc's own: no walk of
+/// ours runs outside of a capture. Inlined: the innermost frame is the caller's.
+static inline __attribute__((always_inline)) void capture_origin(const struct granite_watch *watch,
+                                                                  struct granite_origin *origin) {
+    granite_capture_origin(origin);
+    if (watch->allocations > full_stacks) return;
+    void *frames[GRANITE_MAX_CREATION_FRAMES];
+    int count = backtrace(frames, GRANITE_MAX_CREATION_FRAMES);
+    if (count <= (int)origin->frame_count) return;
+    for (int index = 0; index < count; index++) origin->frames[index] = (uint64_t)(uintptr_t)frames[index];
+    origin->frame_count = (uint32_t)count;
+}
+
 /// tp_alloc of watched types.
 static PyObjectPointer allocate(void *type, ssize_t items) {
     struct granite_watch *watch = granite_watch_of(type);
@@ -127,7 +153,8 @@ static PyObjectPointer allocate(void *type, ssize_t items) {
         look_at_holders(watch);
         granite_hooks_python.PyErr_Restore(error[0], error[1], error[2]);
     }
-    // Before there is an object: making a frame object may start a collection, which must not find one without contents.
+    // Before there is an object: making a frame object may start a collection, which must not find one without
+    // contents.
     char place[sizeof watch->records->place];
     snprintf(place, sizeof place, "%s", current_place(watch));
     PyObjectPointer object = watch->allocate(type, items);
@@ -137,14 +164,15 @@ static PyObjectPointer allocate(void *type, ssize_t items) {
         watch->unrecorded++;
         return object;
     }
-    granite_capture_origin(&record->origin);
+    capture_origin(watch, &record->origin);
     if (!thread_name[0]) prctl(PR_GET_NAME, thread_name);
     memcpy(record->thread_name, thread_name, sizeof thread_name);
     memcpy(record->place, place, sizeof place);
     return object;
 }
 
-/// tp_dealloc of watched types. What the type's own function does, in it the call of sys.unraisablehook, finds the record.
+/// tp_dealloc of watched types. What the type's own function does, in it the call of sys.unraisablehook, finds the
+/// record.
 static void deallocate(PyObjectPointer object) {
     struct granite_watch *watch = granite_watch_of(granite_type_of(object));
     // The function of a derived type has called that of its base, both watched.
@@ -156,8 +184,8 @@ static void deallocate(PyObjectPointer object) {
     struct granite_record record;
     bool is_known = take(watch, object, &record);
     if (!is_known && watch->unrecorded > 0) watch->unrecorded--;
-    // Nobody may find it in the collector's lists and take a reference to it while it goes, least of all the search for referrers. Types
-    // should do so themselves; once more is as good.
+    // Nobody may find it in the collector's lists and take a reference to it while it goes, least of all the search for
+    // referrers. Types should do so themselves; once more is as good.
     if (granite_hooks_python.PyType_GetFlags(granite_type_of(object)) & GRANITE_TYPE_IS_COLLECTED)
         granite_object_api.PyObject_GC_UnTrack(object);
     struct link link = {{watch, object, is_known ? &record : NULL}, releasing};
@@ -172,11 +200,12 @@ bool granite_releasing(struct granite_release *release) {
     return true;
 }
 
-/// Whether the function is the interpreter's own: subtype_dealloc looks for the first base with another function than itself, and would
-/// call ours for ever.
+/// Whether the function is the interpreter's own: subtype_dealloc looks for the first base with another function than
+/// itself, and would call ours for ever.
 static bool is_interpreters(void *function) {
     Dl_info own, other;
-    return !dladdr(granite_object_api.PyType_Type, &own) || !dladdr(function, &other) || own.dli_fbase == other.dli_fbase;
+    return !dladdr(granite_object_api.PyType_Type, &own) || !dladdr(function, &other) ||
+           own.dli_fbase == other.dli_fbase;
 }
 
 /// With the GIL held.
@@ -208,7 +237,9 @@ struct granite_watch *granite_watch_type(void *type, granite_look look) {
     watch->next_look = first_look;
     look_at_holders = look;
     granite_hooks_python.Py_IncRef(type);
-    watches[watch_count++] = watch;
+    // Another interpreter with a GIL of its own may be looking through the list.
+    watches[watch_count] = watch;
+    __atomic_store_n(&watch_count, watch_count + 1, __ATOMIC_RELEASE);
     *allocate_at = (void *)allocate;
     *deallocate_at = (void *)deallocate;
     return watch;

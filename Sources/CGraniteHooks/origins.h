@@ -1,5 +1,5 @@
-// Knows who made the living objects of a few types: those whose objects were released on a wrong thread, and those that the operator
-// named. Creation is recorded from then on, as the type's tp_alloc and tp_dealloc are called.
+// Knows who made the living objects of a few types: those whose objects were released on a wrong thread, and those that
+// the operator named. Creation is recorded from then on, as the type's tp_alloc and tp_dealloc are called.
 
 #ifndef GRANITE_ORIGINS_H
 #define GRANITE_ORIGINS_H
@@ -48,12 +48,12 @@ struct granite_watch {
     struct granite_details holders;  ///< what was found: `referrer`, `referrers_of` and `held_by` lines
 };
 
-/// Looks at what holds an old object of the type, and fills `holders`. Called while the collector of cycles does not run: garbage that
-/// it is about to take apart is in none of its lists. Leaves no error. With the GIL held.
+/// Looks at what holds an old object of the type, and fills `holders`. Called while the collector of cycles does not
+/// run: garbage that it is about to take apart is in none of its lists. Leaves no error. With the GIL held.
 typedef void (*granite_look)(struct granite_watch *watch);
 
-/// Begins to watch a type, or finds the watch that is. NULL if it is not a type on the heap with functions of its own for creation and
-/// release, or too many types are watched. Leaves no error. With the GIL held.
+/// Begins to watch a type, or finds the watch that is. NULL if it is not a type on the heap with functions of its own
+/// for creation and release, or too many types are watched. Leaves no error. With the GIL held.
 struct granite_watch *granite_watch_type(void *type, granite_look look);
 
 /// The watch of a type or of its nearest base; NULL if there is none. With the GIL held.

@@ -26,7 +26,8 @@ static int rank(const struct search *search, void *type) {
     if (!(granite_hooks_python.PyType_GetFlags(type) & GRANITE_TYPE_IS_ON_HEAP)) return 0;
     // A class that was written in Python is released by the interpreter's own function.
     Dl_info info;
-    if (!dladdr(*granite_type_word(type, GRANITE_TYPE_DEALLOC), &info) || info.dli_fbase == search->interpreter) return 0;
+    if (!dladdr(*granite_type_word(type, GRANITE_TYPE_DEALLOC), &info)) return 0;
+    if (info.dli_fbase == search->interpreter) return 0;
     char full[256];
     granite_type_name(type, full, sizeof full);
     if (strcmp(full, search->name) == 0) return 3;

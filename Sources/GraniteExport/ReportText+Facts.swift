@@ -14,7 +14,8 @@ extension ReportText {
     }
 
     var facts: [TextLine] {
-        diagnosis + exception + interpreter + others + inFlight + before + memory + symbols + capture + process
+        diagnosis + exception + interpreter + counted + others + inFlight + before + memory + symbols + capture
+            + process
     }
 
     private var diagnosis: [TextLine] {

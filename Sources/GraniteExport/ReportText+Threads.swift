@@ -1,4 +1,4 @@
-// Defines the paragraphs about threads: the crashed one, where a dropped value came from, and all others.
+// Defines the paragraphs about threads: the crashed one, and all others.
 
 import GraniteReport
 
@@ -21,28 +21,6 @@ extension ReportText {
         var heading = TextLine(name(thread), .label)
         heading.add(" \(did)\(thread.holdsGIL == true ? ", holding the GIL" : "")")
         return [heading] + body(thread) + (options.registers ? registers(thread) : [])
-    }
-
-    /// Where a value was made that another thread released.
-    var dropSite: [TextLine] {
-        // Of a panic it says nothing that is not said already.
-        guard report.kind != .panic, let site = report.dropSite else { return [] }
-        var lines: [TextLine] = []
-        if let subject = site.subject { lines += labelled("Object", subject) }
-        if let message = site.message, message != report.reason { lines += labelled("Message", message) }
-        let owner = [site.ownerTid.map { "thread \($0)" }, site.ownerName.map { "\"\($0)\"" }].compactMap { $0 }.joined(
-            separator: " ")
-        let created = site.created.flatMap { time in
-            Timestamp.nanoseconds(of: time).map { _ in "at \(time.dropFirst(11).prefix(12)) UTC" }
-        }
-        let made = [owner.isEmpty ? nil : "by \(owner)", created].compactMap { $0 }.joined(separator: " ")
-        guard let frames = site.creationFrames, !frames.isEmpty else {
-            return lines + (made.isEmpty ? [] : labelled("Made", made + "; where is not known"))
-        }
-        if !lines.isEmpty { lines.append(TextLine()) }
-        var heading = TextLine("Made", .label)
-        heading.add(made.isEmpty ? " here" : " \(made)")
-        return lines + [heading] + stack.lines(frames: frames)
     }
 
     /// All other threads, equal stacks once, with `--threads`.

@@ -245,7 +245,7 @@ import Testing
         facts.crashedTid = 7
         let verdict = Diagnostician.diagnose(facts)
         #expect(verdict.diagnosis.category == "thread_affinity")
-        #expect(verdict.reason.contains("python-2") && verdict.reason.contains("WSGIProtocol is unsendable"))
+        #expect(verdict.reason.contains("python-2") && verdict.reason.contains("WSGIProtocol was dropped"))
     }
 
     @Test(arguments: [

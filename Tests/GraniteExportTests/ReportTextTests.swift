@@ -191,11 +191,71 @@ struct ReportTextTests {
 
             Object     Session
 
-            Made by thread 4711 "main" at 13:40:11.900 UTC
+            Created by thread 4711 "main" at 13:40:11.900 UTC
               0 Swift  Session.init()        App/Session.swift:9
               1 Swift  main                  App/Main.swift:3
 
             """)
+    }
+
+    @Test func theStoryOfADroppedObjectFillsTheScreen() {
+        expectText(
+            Sample.story(),
+            """
+            *** granite crash 01JDF3T8Q2M4V6X8ZB0D2F4H6K · granian: drop on wrong thread
+                _granian::wsgi::io::WSGIProtocol was dropped on thread "blocking-3" (4719)
+                during garbage collection of generation 2, while app.py:11 in lookup ran (an
+                innocent line); it belongs to thread "blocking-1" (4711).
+                Runs as pid 4711
+                2026-11-24 13:40:12 UTC
+
+            Thread 4719 "blocking-3" released it
+              0 Rust   (no symbol)           _granian.cpython-311-x86_64-linux-gnu.so+0x1120
+              1 C      gc_collect_main       libpython3.11.so.1.0
+              2 Python lookup                app.py:11
+                       →  11  try: raise Boom(k)
+              3 Python _runner               granian/wsgi.py:64
+
+            Object     _granian::wsgi::io::WSGIProtocol, in Python
+                       granian._granian.WSGIProtocol
+            Message    RuntimeError: _granian::wsgi::io::WSGIProtocol is unsendable, but is
+                       being dropped on another thread (/srv/shop/app.py:11 in lookup)
+            Dropped    by thread 4719 "blocking-3" during garbage collection of generation
+                       2: the line that it interrupted is innocent
+            Held by    frame lookup (app.py:12), local err
+                       → app.Boom, its traceback
+                       → traceback, its frame
+                       → frame lookup (app.py:12) again, its caller
+                       → frame _runner (granian/wsgi.py:64), local proto
+                       → another object of the type
+            Referrers  1 builtins.frame of another living object of the type
+            Living     36,161 objects of the type
+
+            Created by thread 4711 "blocking-1", which has ended, at 13:40:11.900 UTC
+              0 Rust   (no symbol)           _granian.cpython-311-x86_64-linux-gnu.so+0x2240
+                1 frame of the runtime folded (--all)
+
+            Counted    21,117 in 3.9 s, 1 reported: RuntimeError:
+                       _granian::wsgi::io::WSGIProtocol is unsendable
+
+            """)
+    }
+
+    @Test func aLongCycleIsCutAndAllShowsAll() {
+        var report = Sample.story()
+        report.dropSite?.heldBy = (1...20).map { "app.Node\($0)" }
+        let lines = ReportText(report).rendered.split(separator: "\n")
+        #expect(lines.contains { $0.hasSuffix("→ … 8 more (--all)") })
+        #expect(!lines.contains { $0.hasSuffix("app.Node13") })
+        var options = ReportText.Options()
+        options.all = true
+        #expect(ReportText(report, options).rendered.contains("→ app.Node20\n"))
+    }
+
+    @Test func whatIsReportedEveryTimeIsNotCounted() {
+        var report = Sample.story()
+        report.occasions?[0].count = 1
+        #expect(!ReportText(report).rendered.contains("Counted"))
     }
 
     @Test func anExitWithoutAStackSaysThatItEndedItself() {

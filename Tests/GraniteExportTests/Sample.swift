@@ -228,4 +228,54 @@ enum Sample {
         ]
         return report
     }
+
+    /// An object that is bound to its thread, released by the collector of cycles on another.
+    static func story() -> CrashReport {
+        let granian = "/srv/shop/.venv/lib/python3.11/site-packages/granian/_granian.cpython-311-x86_64-linux-gnu.so"
+        var report = worker(
+            .dropSite,
+            reason:
+                "_granian::wsgi::io::WSGIProtocol was dropped on thread \"blocking-3\" (4719) during garbage collection of generation 2, while app.py:11 in lookup ran (an innocent line); it belongs to thread \"blocking-1\" (4711)."
+        )
+        report.worker = nil
+        report.process?.program = "granian"
+        report.threads = [
+            thread(
+                4719, "blocking-3", crashed: true,
+                [
+                    native(nil, granian, offset: 0x1120, language: "Rust"), native("gc_collect_main", libpython),
+                    python("lookup", "/srv/shop/app.py", 11, source: ["    try: raise Boom(k)"]),
+                    python("_runner", "/srv/shop/.venv/lib/python3.11/site-packages/granian/wsgi.py", 64),
+                ])
+        ]
+        var site = DropSite()
+        site.subject = "_granian::wsgi::io::WSGIProtocol"
+        site.message =
+            "RuntimeError: _granian::wsgi::io::WSGIProtocol is unsendable, but is being dropped on another thread (/srv/shop/app.py:11 in lookup)"
+        site.ownerTid = 4711
+        site.ownerName = "blocking-1"
+        site.ownerState = "ended"
+        site.created = "2026-11-24T13:40:11.900Z"
+        site.creationFrames = [native(nil, granian, offset: 0x2240, language: "Rust"), native("start_thread", libc)]
+        site.type = "granian._granian.WSGIProtocol"
+        site.hook = "unraisable"
+        site.collector = "running"
+        site.generation = 2
+        site.referrers = [TypeCount(type: "builtins.frame", count: 1)]
+        site.referrersOf = "another"
+        site.heldBy = [
+            "frame lookup (app.py:12), local err", "app.Boom, its traceback", "traceback, its frame",
+            "frame lookup (app.py:12) again, its caller", "frame _runner (granian/wsgi.py:64), local proto",
+        ]
+        site.living = 36_161
+        report.dropSite = site
+        var occasion = CountedOccasion()
+        occasion.kind = .dropSite
+        occasion.message = "RuntimeError: _granian::wsgi::io::WSGIProtocol is unsendable"
+        occasion.count = 21_117
+        occasion.captured = 1
+        occasion.overSeconds = 3.9
+        report.occasions = [occasion]
+        return report
+    }
 }

@@ -24,8 +24,9 @@ struct AffinityMessage: Equatable {
         }
         // 0.19 wrote "unsendbale".
         guard
-            let clause = [" is unsendable, but ", " is unsendbale, but "].lazy.compactMap({ message.firstRange(of: $0) })
-                .first
+            let clause = [" is unsendable, but ", " is unsendbale, but "].lazy.compactMap({ message.firstRange(of: $0) }
+            )
+            .first
         else { return nil }
         let rest = message[clause.upperBound...]
         if rest.hasPrefix("is being dropped on another thread") || rest.hasPrefix("is dropped on another thread") {

@@ -32,7 +32,9 @@ struct ThreadAffinityStory {
                 text += (collection.isRunning ? ", while " : ", in ") + Self.place(line)
                 if collection.isRunning { text += innocent ? " ran (an innocent line)" : " ran" }
             }
-            text += "; it belongs to " + (site.ownerTid.map { Wording.thread(site.ownerName ?? "", $0) } ?? "another thread")
+            text +=
+                "; it belongs to "
+                + (site.ownerTid.map { Wording.thread(site.ownerName ?? "", $0) } ?? "another thread")
             return Wording.sentence(text)
         }
     }
@@ -79,12 +81,15 @@ struct ThreadAffinityStory {
     private var cycle: String? {
         guard let steps = site.heldBy, !steps.isEmpty else { return nil }
         let which = site.referrersOf == "another" ? "another living object of its type" : "it"
-        return "\(which) is kept alive by a cycle, which only the garbage collector frees, on whichever thread that runs: "
+        return
+            "\(which) is kept alive by a cycle, which only the garbage collector frees, on whichever thread that runs: "
             + steps.joined(separator: " → ") + " → the object"
     }
 
     private var living: String? {
-        site.living.flatMap { $0 > 0 ? "\(Quantity.count($0, "object")) of its type \($0 == 1 ? "is" : "are") alive" : nil }
+        site.living.flatMap {
+            $0 > 0 ? "\(Quantity.count($0, "object")) of its type \($0 == 1 ? "is" : "are") alive" : nil
+        }
     }
 
     /// `memory grew by 47 MiB/s over 4 s`.
@@ -107,12 +112,15 @@ struct ThreadAffinityStory {
 
     private var advice: String {
         if message.mistake == .withoutGIL {
-            return "the extension is at fault: its code must attach to the interpreter before it releases a Python object; look for a newer version of it"
+            return
+                "the extension is at fault: its code must attach to the interpreter before it releases a Python object; look for a newer version of it"
         }
         if let bug = message.type.flatMap(KnownBug.about) { return bug.advice }
         if message.mistake == .used {
-            return "an object of an unsendable PyO3 class may be used on the thread that made it alone: make one for each thread, or make the class Send"
+            return
+                "an object of an unsendable PyO3 class may be used on the thread that made it alone: make one for each thread, or make the class Send"
         }
-        return "an object of an unsendable PyO3 class must be released on the thread that made it: release it there, break the cycle (del the local that keeps the exception), or make the class Send"
+        return
+            "an object of an unsendable PyO3 class must be released on the thread that made it: release it there, break the cycle (del the local that keeps the exception), or make the class Send"
     }
 }
