@@ -37,6 +37,14 @@ enum ProcFiles {
         return values
     }
 
+    /// Whether the process has a handler for a signal.
+    static func catches(_ signal: Int32, _ pid: Int32) -> Bool {
+        guard let mask = status(of: pid)["SigCgt"].flatMap({ UInt64($0, radix: 16) }), (1...64).contains(signal) else {
+            return false
+        }
+        return mask >> (signal - 1) & 1 == 1
+    }
+
     /// Resident memory in bytes; 0 if it is not known.
     static func residentBytes(of pid: Int32) -> UInt64 {
         guard let field = status(of: pid)["VmRSS"]?.split(separator: " ").first, let kilobytes = UInt64(field) else {

@@ -102,7 +102,7 @@ struct TracedProcess {
     mutating func detach() {
         for (thread, stop) in threads {
             guard let stop else { continue }
-            if stop == .interrupted { _ = granite_trace_restart(thread) }
+            _ = granite_trace_restart(thread)
             _ = granite_trace_detach(thread, stop.pendingSignal)
             threads.removeValue(forKey: thread)
         }
@@ -122,7 +122,10 @@ struct TracedProcess {
         case .interrupted:
             _ = granite_trace_restart(thread)
             _ = granite_trace_continue(thread, 0)
-        case .signal(let signal): _ = granite_trace_continue(thread, signal)
+        case .signal(let signal):
+            // A signal that the program ignores would not have woken it without us.
+            _ = granite_trace_restart(thread)
+            _ = granite_trace_continue(thread, signal)
         }
         threads.updateValue(nil, forKey: thread)
     }

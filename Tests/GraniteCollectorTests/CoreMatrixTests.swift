@@ -1,0 +1,43 @@
+// Every fatal crash of the matrix, without a handler and without a collector: the core that the kernel writes must tell the same.
+
+import Foundation
+import GraniteCollector
+import GraniteReport
+import GraniteSymbols
+import TestSupport
+import Testing
+
+@Suite(
+    .enabled(if: CoreDump.isWrittenByKernel, "the kernel's core_pattern gives cores to another program"),
+    .timeLimit(.minutes(5)))
+struct CoreMatrixTests {
+    /// What the crash page alone knows: notes of the runtime, what was thrown.
+    static let entries = MatrixEntry.all.filter { entry in
+        guard case .signal(let name) = entry.status, entry.kind == "signal", name != "SIGKILL" else { return false }
+        return entry.needs.map { MatrixLibraries.find($0) != nil } ?? true
+    }
+
+    @Test(.serialized, arguments: entries) func coreTellsWhatTheLiveReportTells(_ entry: MatrixEntry) async throws {
+        let library = try await MatrixLibraries.shared.path(of: entry)
+        let dump = try await CoreDump(
+            ofDyingProgram: BuildProducts.executable("CrashProbe"),
+            [entry.name, "--no-capture"] + (library.map { ["--argument", $0.path] } ?? []))
+        let report = try CoreReport(CoreFile(path: dump.path)).make(symbolizer: Symbolizer())
+
+        let reason = report.reason ?? ""
+        #expect(report.kind == .signal)
+        if case .signal(let name) = entry.status { #expect(report.signal?.name == name) }
+        #expect(report.diagnosis?.category == entry.category, "\(reason)")
+        #expect(report.diagnosis?.confidence == entry.confidence ?? "certain", "\(reason)")
+        #expect(reason.hasPrefix(entry.reason ?? ""), "\(reason)")
+        let names = (report.threads?.first?.frames ?? []).map { $0.symbol ?? "?" }
+        var rest = names[...]
+        for wanted in entry.frames {
+            let position = rest.firstIndex { $0 == wanted || $0.hasSuffix(" " + wanted) }
+            #expect(position != nil, "\(wanted) is missing or out of order in \(names)")
+            if let position { rest = rest[(position + 1)...] }
+        }
+        #expect(report.worker == nil)
+        #expect(report.process?.program == "CrashProbe")
+    }
+}
