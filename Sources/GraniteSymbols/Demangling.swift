@@ -56,11 +56,14 @@ enum Mangling: String {
         (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte) || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
     }
 
-    /// Rust's legacy mangling is C++'s with a last component `17h` and 16 hexadecimal digits; LLVM may append `.llvm.N`.
+    /// Rust's legacy mangling is C++'s with a last component `17h` and 16 hexadecimal digits; LLVM may append `.llvm.N`. Dots are in
+    /// names, too: `$LT$pyo3..instance..Bound$LT$`.
     private static func endsInRustHash(_ name: String.UTF8View) -> Bool {
-        let mangled = name.prefix { $0 != UInt8(ascii: ".") }
-        let tail = Array(mangled.suffix(20))
-        guard tail.count == 20, tail.starts(with: "17h".utf8), tail.last == UInt8(ascii: "E") else { return false }
+        guard let end = name.lastIndex(of: UInt8(ascii: "E")) else { return false }
+        let rest = name[name.index(after: end)...]
+        guard rest.isEmpty || rest.first == UInt8(ascii: ".") else { return false }
+        let tail = Array(name[...end].suffix(20))
+        guard tail.count == 20, tail.starts(with: "17h".utf8) else { return false }
         return tail[3..<19].allSatisfy { (0x30...0x39).contains($0) || (0x61...0x66).contains($0) }
     }
 

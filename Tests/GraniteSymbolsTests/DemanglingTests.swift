@@ -20,6 +20,14 @@ import Testing
                 "_ZN3std9panicking20rust_panic_with_hook17ha9131beeb2ddc506E", "std::panicking::rust_panic_with_hook",
                 "Rust"
             ),
+            (
+                "_ZN4core3ops8function6FnOnce40call_once$u7b$$u7b$vtable.shim$u7d$$u7d$17h5d34fbc94c0a0337E",
+                "core::ops::function::FnOnce::call_once{{vtable.shim}}", "Rust"
+            ),
+            (
+                "_ZN103_$LT$pyo3..instance..Bound$LT$pyo3..types..any..PyAny$GT$$u20$as$u20$pyo3..types..any..PyAnyMethods$GT$4call5inner17h9e3b9367905cc99fE.llvm.42",
+                "<pyo3::instance::Bound<pyo3::types::any::PyAny> as pyo3::types::any::PyAnyMethods>::call::inner", "Rust"
+            ),
             ("_RNvCskwGfYPst2Cb_3foo16example_function", "foo::example_function", "Rust"),
             ("_Z", "_Z", "C++"),
             ("_R", "_R", nil),

@@ -42,7 +42,7 @@ struct ReportAssembler {
             report.dropSite = DropSite(capture, creationFrames: analysis.creationFrames)
         }
         report.thrown = analysis.thrown
-        let occasions = page.occasions.map(Self.occasion)
+        let occasions = page.occasions.map(CountedOccasion.init)
         report.occasions = occasions.isEmpty ? nil : occasions
         report.threads = analysis.threads.isEmpty ? nil : analysis.threads
         report.python = analysis.python
@@ -197,19 +197,6 @@ struct ReportAssembler {
         return info
     }
 
-    private static func occasion(_ occasion: CrashPage.Occasion) -> CountedOccasion {
-        var info = CountedOccasion()
-        info.kind = occasion.kind.reportKind
-        info.subject = occasion.subject.isEmpty ? nil : occasion.subject
-        info.message = occasion.message.isEmpty ? nil : occasion.message
-        info.count = Int(occasion.count)
-        info.captured = Int(occasion.captured)
-        if occasion.lastNanoseconds >= occasion.firstNanoseconds {
-            info.overSeconds = Double((occasion.lastNanoseconds - occasion.firstNanoseconds) / 1_000_000) / 1000
-        }
-        return info
-    }
-
     private func captureInfo(_ capture: CrashPage.Capture?) -> CaptureInfo {
         let account = CaptureAccount(capture: capture, job: job, level: level, threads: analysis.threads)
         var info = CaptureInfo()
@@ -278,23 +265,5 @@ struct ReportAssembler {
         facts.isCollectingGarbage = evidence.python?.collecting
         facts.collectedGeneration = report.python?.collectedGeneration
         return facts
-    }
-}
-
-extension CrashPage.Kind {
-    /// What a report of such a capture is; nil: there was none.
-    var reportKind: CrashReport.Kind? {
-        switch self {
-        case .none: nil
-        case .signal: .signal
-        case .dropSite: .dropSite
-        case .unraisable: .unraisable
-        case .threadException: .threadException
-        case .dump: .dump
-        case .hang: .hang
-        case .panic: .panic
-        case .growth: .growth
-        case .uncaught: .uncaughtException
-        }
     }
 }

@@ -62,18 +62,7 @@ final class GuardedProcess {
 
     /// What was counted more often than it was captured.
     var uncaptured: [CountedOccasion] {
-        ((try? page.occasions()) ?? []).filter { $0.count > $0.captured }.map { occasion in
-            var info = CountedOccasion()
-            info.kind = occasion.kind.reportKind
-            info.subject = occasion.subject.isEmpty ? nil : occasion.subject
-            info.message = occasion.message.isEmpty ? nil : occasion.message
-            info.count = Int(occasion.count)
-            info.captured = Int(occasion.captured)
-            if occasion.lastNanoseconds >= occasion.firstNanoseconds {
-                info.overSeconds = Double((occasion.lastNanoseconds - occasion.firstNanoseconds) / 1_000_000) / 1000
-            }
-            return info
-        }
+        ((try? page.occasions()) ?? []).filter { $0.count > $0.captured }.map(CountedOccasion.init)
     }
 
     private var kernelStatus: Int32? {
@@ -81,23 +70,5 @@ final class GuardedProcess {
         var status: Int32 = 0
         if granite_pidfd_wait_status(pidfd.number, &status) == 1 { return status }
         return SmallText.read("/proc/\(identity.pid)/stat", limit: 4096).flatMap(EndEvidence.waitStatus(ofZombie:))
-    }
-}
-
-extension CrashPage.Kind {
-    /// What a report of such an occasion is; nil: of none.
-    fileprivate var reportKind: CrashReport.Kind? {
-        switch self {
-        case .none: nil
-        case .signal: .signal
-        case .dropSite: .dropSite
-        case .unraisable: .unraisable
-        case .threadException: .threadException
-        case .dump: .dump
-        case .hang: .hang
-        case .panic: .panic
-        case .growth: .growth
-        case .uncaught: .uncaughtException
-        }
     }
 }
