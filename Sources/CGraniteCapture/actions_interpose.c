@@ -18,6 +18,17 @@ typedef sighandler_t (*signal_function)(int, sighandler_t);
 static signal_function next_bsd;
 static signal_function next_system_v;
 
+static void (*pipe_observer)(const void *);
+
+/// Call before any crash.
+void granite_capture_observe_pipe_signal(void (*observer)(const void *)) { pipe_observer = observer; }
+
+/// As safe as the observer is, which is called for SIGPIPE alone.
+static void observe(int signal, const struct sigaction *action, const void *caller) {
+    if (signal != SIGPIPE || !pipe_observer || !action || action->sa_handler != SIG_IGN) return;
+    if (granite_core.installed && getpid() == granite_core.pid) pipe_observer(caller);
+}
+
 /// Call before any crash: dlsym locks and may allocate.
 bool granite_actions_load(void) {
     if (!__atomic_load_n(&granite_next_action, __ATOMIC_ACQUIRE)) {
@@ -36,6 +47,7 @@ static bool is_remembered(int signal) {
 
 /// Interposes sigaction(2). As safe as it was once the C library's is resolved, which granite_capture_install does.
 INTERPOSED int sigaction(int signal, const struct sigaction *action, struct sigaction *old) {
+    observe(signal, action, __builtin_return_address(0));
     if (!granite_next_action && !granite_actions_load()) {
         errno = ENOSYS;
         return -1;

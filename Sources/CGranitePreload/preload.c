@@ -104,8 +104,8 @@ bool granite_preload_join(enum granite_run_origin origin) {
 /// Async-signal-safe: prctl(2). A sandbox that came after the start may kill for a system call that it does not expect.
 bool granite_preload_is_sandboxed(void) { return prctl(PR_GET_SECCOMP, 0, 0, 0, 0) != seccomp_mode; }
 
-/// Call before any crash. The load address of what holds `address`, or NULL.
-static void *base_of(const void *address) {
+/// Call before any crash: dladdr locks.
+void *granite_preload_base_of(const void *address) {
     Dl_info module;
     return address && dladdr(address, &module) != 0 ? module.dli_fbase : NULL;
 }
@@ -113,9 +113,9 @@ static void *base_of(const void *address) {
 /// Call before any crash. A program that has the core in it is Granite's worker, or captures itself by the library for
 /// Swift: its functions come before ours, and it needs no second capture. No other program defines these two.
 static bool program_has_the_core(void) {
-    const void *program = base_of((const void *)getauxval(AT_PHDR));
-    return program && base_of(dlsym(RTLD_DEFAULT, "__sysv_signal")) == program &&
-           base_of(dlsym(RTLD_DEFAULT, "dl_iterate_phdr")) == program;
+    const void *program = granite_preload_base_of((const void *)getauxval(AT_PHDR));
+    return program && granite_preload_base_of(dlsym(RTLD_DEFAULT, "__sysv_signal")) == program &&
+           granite_preload_base_of(dlsym(RTLD_DEFAULT, "dl_iterate_phdr")) == program;
 }
 
 /// Call before any crash. As Granite's other programs spell it; full unless somebody wants less.
@@ -161,5 +161,6 @@ __attribute__((constructor)) static void start(void) {
             granite_python_await();
         }
     }
+    dlerror();  // what was not found is not the program's business
     errno = saved_errno;
 }

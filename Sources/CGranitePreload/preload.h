@@ -14,6 +14,8 @@
 bool granite_preload_join(enum granite_run_origin origin);
 /// Async-signal-safe. Moves a descriptor out of the program's way, close-on-exec; -1 if that, or it, is not possible.
 int granite_preload_raise(int descriptor);
+/// Call before any crash: dladdr locks. The load address of what holds `address`, or NULL.
+void *granite_preload_base_of(const void *address);
 /// Async-signal-safe. Whether seccomp(2) took hold since the program started.
 bool granite_preload_is_sandboxed(void);
 

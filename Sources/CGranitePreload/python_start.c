@@ -1,10 +1,11 @@
 // Has Python's hooks installed as soon as an interpreter is ready, whatever its flags are (-I, -S, -E): no file is
 // added to sys.path and no variable to the environment. An audit hook (PEP 578) may be set before Py_Initialize and is
-// told of the moment. An interpreter whose libpython is loaded by dlopen(3) is not found: it is not there yet when we
-// look.
+// told of the moment. A libpython that is loaded by dlopen(3) is found as it starts, if its symbols are made global
+// (RTLD_GLOBAL) and it handles signals; else it has no hooks.
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <errno.h>
 #include <granite_capture.h>
 #include <granite_hooks.h>
 #include <stddef.h>
@@ -93,13 +94,20 @@ static void install(bool known_to_be_ready) {
     __atomic_store_n(&is_busy, false, __ATOMIC_RELEASE);
 }
 
+/// With the GIL held.
+static bool may_install(void) {
+    return attempts_left > 0 && python.interpreter_id(python.interpreter()) != hooked_interpreter;
+}
+
 /// With the GIL held. The audit hook: called for all that CPython tells of, some thousand times while a large program
 /// starts. Never objects.
 static int be_told(const char *event, void *arguments, void *unused) {
     (void)arguments, (void)unused;
     if (event[0] == 'i' && strcmp(event, "import") == 0) {
         granite_capture_refresh_modules();  // an earlier import has loaded a library
-        if (attempts_left > 0 && python.interpreter_id(python.interpreter()) != hooked_interpreter) install(false);
+        if (may_install()) install(false);
+    } else if (event[0] == 'e' && strcmp(event, "exec") == 0) {
+        if (may_install()) install(false);  // of a program that has an interpreter in it, and imports nothing
     } else if (event[0] == 'c' && strncmp(event, "cpython.run_", 12) == 0) {
         install(true);
     } else if (event[0] == 'c' && strcmp(event, "ctypes.dlsym") == 0) {
@@ -140,7 +148,25 @@ static bool find_python(void) {
     return true;
 }
 
+static bool is_awaiting;
+
+/// Call before any crash. Adds the hook if there is an interpreter to add it to.
+static void await(void) {
+    is_awaiting = find_python() && granite_python_add_hook(python.add_audit_hook, be_told);
+}
+
+/// With the GIL held, for it does nothing unless the caller is CPython.
+static void look_again(const void *caller) {
+    if (is_awaiting) return;
+    int saved_errno = errno;
+    void *function = dlsym(RTLD_DEFAULT, "PySys_AddAuditHook");
+    if (function && granite_preload_base_of(function) == granite_preload_base_of(caller)) await();
+    dlerror();  // that there was none is not the program's business
+    errno = saved_errno;
+}
+
 /// Call before any crash.
 void granite_python_await(void) {
-    if (find_python()) granite_python_add_hook(python.add_audit_hook, be_told);
+    await();
+    if (!is_awaiting) granite_capture_observe_pipe_signal(look_again);
 }

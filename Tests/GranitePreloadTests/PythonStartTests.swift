@@ -71,4 +71,34 @@ struct PythonStartTests {
         #expect(run.errors == "")
         #expect(run.output == "refused\nthere_is_no_such_module\n")
     }
+
+    /// As a web server's plug-in does.
+    @Test(.enabled(if: PreloadedRun.compiler != nil), arguments: interpreters)
+    func anInterpreterThatIsLoadedLateIsFound(python: String) async throws {
+        let script = "import sysconfig as s; print(s.get_config_var('LIBDIR') + '/' + s.get_config_var('INSTSONAME'))"
+        let (_, path, _) = try await Command.run(URL(fileURLWithPath: python), ["-c", script])
+        let library = path.trimmingCharacters(in: .whitespacesAndNewlines)
+        // Where the interpreter is in the program itself there is nothing to load.
+        guard library.contains(".so"), FileManager.default.fileExists(atPath: library) else { return }
+        let run = try await PreloadedRun.run(
+            c: """
+                #include <dlfcn.h>
+                #include <signal.h>
+                #include <stdio.h>
+                int main(int count, char **arguments) {
+                    signal(SIGPIPE, SIG_IGN);
+                    if (dlerror()) return 98;
+                    void *library = dlopen(arguments[1], RTLD_NOW | RTLD_GLOBAL);
+                    struct sigaction ignore = {.sa_handler = SIG_IGN};
+                    sigaction(SIGPIPE, &ignore, 0);
+                    ((void (*)(void))dlsym(library, "Py_Initialize"))();
+                    ((int (*)(const char *))dlsym(library, "PyRun_SimpleString"))("print(1)");
+                    return ((int (*)(void))dlsym(library, "Py_FinalizeEx"))();
+                }
+                """, [library])
+        #expect(run.ending == .code(0))
+        #expect(run.output == "1\n")
+        #expect(run.errors == "")
+        #expect(try run.first?.page.status().pythonRuntime != nil)
+    }
 }

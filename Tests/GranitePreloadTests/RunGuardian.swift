@@ -58,6 +58,9 @@ final class RunGuardian: Sendable {
         var hello = granite_run_hello()
         var descriptors: [Int32] = [-1, -1, -1, -1]
         var count: Int32 = 0
+        // Who has connected may not have sent its message yet.
+        var watched = pollfd(fd: connection, events: Int16(POLLIN), revents: 0)
+        poll(&watched, 1, 60_000)
         let size = withUnsafeMutableBytes(of: &hello) {
             granite_receive_with_descriptors(connection, $0.baseAddress!, $0.count, &descriptors, &count)
         }

@@ -43,6 +43,10 @@ struct granite_crash_page *_Nullable granite_capture_page(void);
 /// dlopen.
 void granite_capture_refresh_modules(void);
 
+/// Has `observer` called each time this process, from now on, ignores SIGPIPE by sigaction(2), with an address in the code
+/// that does so: CPython does while it starts, with its lock held. Call before any crash, once.
+void granite_capture_observe_pipe_signal(void (*_Nonnull observer)(const void *_Nonnull caller));
+
 /// Takes the number of the next breadcrumb, from 0. An atomic add. Async-signal-safe. Call after installation.
 uint32_t granite_capture_next_breadcrumb(void);
 
