@@ -211,7 +211,9 @@ struct ReportAssembler {
     }
 
     private func captureInfo(_ capture: CrashPage.Capture?) -> CaptureInfo {
-        let account = CaptureAccount(capture: capture, job: job, level: level, threads: analysis.threads)
+        let account = CaptureAccount(
+            capture: capture, job: job, level: level, threads: analysis.threads,
+            noun: watch.program == nil ? "worker" : "process")
         var info = CaptureInfo()
         info.level = level
         info.stage = account.stage
@@ -234,6 +236,7 @@ struct ReportAssembler {
 
     private func facts(_ report: CrashReport, _ capture: CrashPage.Capture?, _ ending: Ending) -> CrashFacts {
         var facts = CrashFacts(kind: report.kind ?? .exit, pid: Int(watch.pid))
+        facts.isWorker = watch.program == nil
         facts.signal = report.signal
         facts.exit = report.process?.exit
         facts.oomKills = ending.exited?.oomKills

@@ -7,6 +7,8 @@ package import GraniteReport
 package struct CrashFacts: Sendable {
     package var kind: CrashReport.Kind
     package var pid: Int
+    /// False: a program that no supervisor of Granite looks after.
+    package var isWorker = true
     package var signal: SignalInfo?
     /// x86_64: REG_ERR of a page fault; bit 1 = write, bit 4 = instruction fetch.
     package var errorCode: UInt64 = 0
@@ -68,6 +70,8 @@ package struct CrashFacts: Sendable {
         package var heartbeatAgeSeconds: Double?
     }
 
+    /// What sentences call it.
+    var noun: String { isWorker ? "worker" : "process" }
     var access: MemoryAccess { Registers.access(trapNumber: trapNumber, errorCode: errorCode) }
     var programCounter: UInt64? {
         registers.count > Registers.programCounter ? registers[Registers.programCounter] : nil
@@ -101,7 +105,7 @@ package enum Diagnostician {
         for rule in rules {
             if let verdict = rule(facts) { return verdict }
         }
-        return Verdict(.unknown, .possible, [], "The worker died, and nothing that was captured says why.")
+        return Verdict(.unknown, .possible, [], "The \(facts.noun) died, and nothing that was captured says why.")
     }
 
     static let rules: [@Sendable (CrashFacts) -> Verdict?] = [

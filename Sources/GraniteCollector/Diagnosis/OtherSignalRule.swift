@@ -14,7 +14,7 @@ enum OtherSignalRule {
         default:
             return Verdict(
                 .unknown, .possible, ["the signal is \(name)"],
-                MemoryFaultRule.sentence("The worker died of \(name)\(place)", facts))
+                MemoryFaultRule.sentence("The \(facts.noun) died of \(name)\(place)", facts))
         }
     }
 
