@@ -21,8 +21,23 @@ final class CrashRun: Sendable {
             "GRANITE_CRASH_DIR": self.folder.file("crashes").path, "GRANITE_BACKTRACE": nil, "LD_PRELOAD": nil,
         ]
         variables.merge(environment) { $1 }
-        command = try Command(
-            Self.executable, ["run"] + options + ["--"] + program, environment: variables, directory: directory)
+        command = try Self.start(
+            [Self.executable.path, "run"] + options + ["--"] + program, environment: variables, directory: directory)
+    }
+
+    /// Starts a program with every signal open and at its default. The threads that run tests block most of them, and a mask is inherited.
+    static func start(_ words: [String], environment: [String: String?] = [:], directory: URL? = nil) throws -> Command
+    {
+        let open = """
+            import os, signal, sys
+            for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, 32, 33}:
+                signal.signal(number, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_SETMASK, [])
+            os.execvp(sys.argv[1], sys.argv[1:])
+            """
+        return try Command(
+            URL(fileURLWithPath: "/usr/bin/env"), ["python3", "-c", open] + words, environment: environment,
+            directory: directory)
     }
 
     struct Result {
@@ -40,7 +55,10 @@ final class CrashRun: Sendable {
     }
 
     /// Oldest first.
-    func reports() throws -> [CrashReport] {
+    func reports() throws -> [CrashReport] { try Self.reports(in: folder) }
+
+    /// Of all runs with this folder, oldest first.
+    static func reports(in folder: TemporaryDirectory) throws -> [CrashReport] {
         let crashes = folder.file("crashes")
         let names = (try? FileManager.default.contentsOfDirectory(atPath: crashes.path)) ?? []
         return try names.filter { $0.hasSuffix(".json") && !$0.hasPrefix(".") }.sorted().map { name in

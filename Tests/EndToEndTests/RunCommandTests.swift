@@ -24,8 +24,9 @@ struct RunCommandTests {
 
     @Test func aShellSaysTheSame() async throws {
         let line = "\(CrashRun.executable.path) run -- sh -c 'kill -TERM $$'; echo $?"
-        let shell = try await Command.run(URL(fileURLWithPath: "/bin/bash"), ["-c", line])
-        #expect(shell.output == "143\n")
+        let shell = try CrashRun.start(["bash", "-c", line])
+        #expect(await shell.wait() == .code(0))
+        #expect(shell.standardOutput == "143\n")
     }
 
     @Test func whatCannotBeRunIsSaidAsAShellSaysIt() async throws {
@@ -84,17 +85,19 @@ struct RunCommandTests {
 
     /// The guardian, too, would keep a pipe from ending.
     @Test func nobodyHoldsTheProgramsPipesOpen() async throws {
-        let line = """
-            set -o pipefail
-            { \(CrashRun.executable.path) run -- sh -c 'exec 1>&- 3>&-; sleep 30' 3>&1 4>&- 2>/dev/null & } | cat
-            echo ended; kill %1 2>/dev/null; kill $(jobs -p) 2>/dev/null; exit 0
-            """
-        let shell = try await Command.run(URL(fileURLWithPath: "/bin/bash"), ["-c", line], limit: 15)
-        #expect(shell.output.contains("ended"))
+        let folder = try TemporaryDirectory()
+        let program = "exec 1>&- 3>&-; while [ ! -e go ]; do sleep 0.05; done"
+        let line = "'\(CrashRun.executable.path)' run -- sh -c '\(program)' 3>&1 2>/dev/null | { cat; echo ended; }"
+        let shell = try CrashRun.start(
+            ["bash", "-c", line], environment: ["GRANITE_CRASH_DIR": folder.file("crashes").path], directory: folder.url
+        )
+        #expect(await Command.eventually { shell.standardOutput.contains("ended") })
+        try folder.write("", to: "go")
+        #expect(await shell.wait() == .code(0))
     }
 
     @Test func dispositionsAndMaskOfSignalsStay() async throws {
-        let status = "grep -E '^Sig(Blk|Ign)' /proc/self/status"
+        let status = ["grep", "-E", "^Sig(Blk|Ign)", "/proc/self/status"]
         // SIGCHLD, SIGPIPE and SIGHUP ignored, SIGUSR1 blocked: what run itself must do otherwise.
         let prepare = """
             import os, signal, sys
@@ -103,13 +106,13 @@ struct RunCommandTests {
             os.execvp(sys.argv[1], sys.argv[1:])
             """
         let python = try #require(TestPython.path)
-        let plain = try await Command.run(
-            URL(fileURLWithPath: python), ["-c", prepare, "sh", "-c", "\(status); :"])
-        let captured = try await Command.run(
-            URL(fileURLWithPath: python),
-            ["-c", prepare, CrashRun.executable.path, "run", "--", "sh", "-c", "\(status); :"])
-        #expect(!plain.output.isEmpty)
-        #expect(captured.output == plain.output)
+        let plain = try CrashRun.start([python, "-c", prepare] + status)
+        #expect(await plain.wait() == .code(0))
+        let captured = try CrashRun.start(
+            [python, "-c", prepare, CrashRun.executable.path, "run", "--"] + status)
+        #expect(await captured.wait() == .code(0))
+        #expect(plain.standardOutput.contains("SigBlk:\t0000000000000200\n"))
+        #expect(captured.standardOutput == plain.standardOutput)
     }
 
     /// Neither the guardian nor any other process of run's is the program's child, and SIGCHLD comes for its own alone.
@@ -168,9 +171,12 @@ struct RunCommandTests {
     @Test func aTerminalsInterruptComesOnceAndJobsStop() async throws {
         let python = try #require(TestPython.path)
         let script = GraniteServer.fixtures.appendingPathComponent("run_terminal.py")
-        let result = try await Command.run(
-            URL(fileURLWithPath: python), [script.path, CrashRun.executable.path], limit: 60)
-        #expect(result.output == "interrupts 1\nstopped\ncontinued\nended 9\n", "\(result.errors)")
+        let folder = try TemporaryDirectory()
+        let terminal = try CrashRun.start(
+            [python, script.path, CrashRun.executable.path],
+            environment: ["GRANITE_CRASH_DIR": folder.file("crashes").path])
+        #expect(await terminal.wait() == .code(0), "\(terminal.standardError)")
+        #expect(terminal.standardOutput == "interrupts 1\nstopped\ncontinued\nended 9\n")
     }
 
     @Test func aDaemonIsGuardedUntilItsEnd() async throws {
@@ -184,13 +190,21 @@ struct RunCommandTests {
             ctypes.string_at(0)
             """
         let folder = try TemporaryDirectory()
-        let run = try CrashRun([python, "-c", program], folder: folder, directory: folder.url)
-        let result = try await run.finish(limit: 10)
-        #expect(result.ending == .code(0))
-        #expect(result.reports.isEmpty)
+        try folder.write(program, to: "daemon.py")
+        // What the test's own library has open to learn of ends, the daemon would keep open.
+        let line = """
+            (for file in /proc/self/fd/*; do number=${file##*/}; [ $number -gt 2 ] && eval "exec $number>&-"; done
+             exec '\(CrashRun.executable.path)' run -- '\(python)' daemon.py)
+            """
+        let shell = try CrashRun.start(
+            ["bash", "-c", "\(line); echo code $?"], environment: ["GRANITE_CRASH_DIR": folder.file("crashes").path],
+            directory: folder.url)
+        #expect(await shell.wait() == .code(0))
+        #expect(shell.standardOutput == "code 0\n", "\(shell.standardError)")
+        #expect(try CrashRun.reports(in: folder).isEmpty)
         try folder.write("", to: "go")
-        #expect(try await Command.eventually { try run.reports().count == 1 })
-        #expect(try run.reports().first?.signal?.name == "SIGSEGV")
+        #expect(try await Command.eventually { try CrashRun.reports(in: folder).count == 1 })
+        #expect(try CrashRun.reports(in: folder).first?.signal?.name == "SIGSEGV")
         #expect(await Command.eventually { CrashRun.processes(with: folder.url.path).isEmpty }, "the guardian stays")
     }
 
@@ -202,12 +216,14 @@ struct RunCommandTests {
 
     @Test(.enabled(if: geteuid() == 0, "a pid namespace needs root"))
     func asPidOneRunReapsOrphans() async throws {
-        let result = try await Command.run(
-            URL(fileURLWithPath: "/usr/bin/unshare"),
-            ["--pid", "--fork", "--mount-proc", "--", CrashRun.executable.path, "run", "--"]
-                + ["sh", "-c", "(sleep 0.05 &); sleep 0.5; cat /proc/[0-9]*/stat | grep -c ') Z'; kill -TERM $$"])
-        #expect(result.output == "0\n")
+        let line = "(sleep 0.05 &); sleep 0.5; cat /proc/[0-9]*/stat | grep -c ') Z'; kill -TERM $$"
+        let namespace = try CrashRun.start(
+            [
+                "unshare", "--pid", "--fork", "--mount-proc", "--", CrashRun.executable.path, "run", "--", "sh", "-c",
+                line,
+            ])
         // Pid 1 does not die of a signal.
-        #expect(result.ending == .code(143))
+        #expect(await namespace.wait() == .code(143))
+        #expect(namespace.standardOutput == "0\n")
     }
 }

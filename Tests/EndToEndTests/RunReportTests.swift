@@ -146,7 +146,7 @@ struct RunReportTests {
         #expect(report.signal?.name == "SIGABRT")
         #expect(report.process?.program == "program")
         #expect(report.crashedThread?.frames?.contains { $0.symbol?.hasPrefix("order") == true } == true)
-        #expect(report.reason?.contains("no such order") == true, "\(report.reason ?? "")")
+        #expect(report.thrown?.message == "no such order")
     }
 
     @Test(.enabled(if: CrashRun.hasSwift, "no swiftc in PATH"))

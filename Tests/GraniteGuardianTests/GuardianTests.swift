@@ -37,9 +37,10 @@ struct GuardianTests {
     }
 
     @Test func onlyAProperHelloIsHeardAndItsEndIsTold() async throws {
-        let (own, other) = try #require(OpenDescriptor.messageSockets())
-        let stage = try Stage(run: other)
-        var run: MessageLink<GuardianMessage, RunMessage>? = MessageLink(own)
+        var ends = OpenDescriptor.messageSockets()
+        let stage = try Stage(run: try #require(ends?.1))
+        var run: MessageLink<GuardianMessage, RunMessage>? = MessageLink(try #require(ends?.0))
+        ends = nil
         let client = try hostile(stage.socket.name)
         defer { client.send(signal: SIGKILL) }
         #expect(await Command.eventually { client.standardOutput.contains("said") }, "\(client.standardError)")
