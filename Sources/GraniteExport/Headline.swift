@@ -7,9 +7,7 @@ enum Headline {
     /// With an id of 26 digits before it, it must be short.
     static func statement(_ report: CrashReport) -> String {
         let who =
-            report.worker?.slot.map { "worker \($0)" } ?? report.process?.program.map {
-                TerminalText.cutEnd(TerminalText.neutralised($0), columns: 16)
-            }
+            report.worker?.slot.map { "worker \($0)" } ?? report.process?.program.map { TerminalText.cutEnd(TerminalText.neutralised($0), columns: 16) }
             ?? report.process?.pid.map { "process \($0)" } ?? "a process"
         let exit = report.process?.exit
         switch report.kind {
