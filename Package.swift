@@ -192,7 +192,7 @@ let tests: [Target] = [
         name: "GraniteGuardianTests",
         dependencies: [
             "GraniteGuardian", "GraniteCrashChannel", "GraniteReport", "CGraniteCapture", "CLinux", "TestSupport",
-        ], swiftSettings: swift),
+        ], exclude: ["Fixtures"], swiftSettings: swift),
     .testTarget(
         name: "EndToEndTests",
         dependencies: [

@@ -39,7 +39,8 @@ package struct ReportListText: Sendable {
         line.add(
             report.time.map { known ? "\($0.prefix(10)) \($0.dropFirst(11).prefix(8))" : "?" } ?? "?", nil, width: 21)
         line.add(TerminalText.cutEnd(report.id, columns: 26), .app, width: 28)
-        line.add(report.worker?.slot.map(String.init) ?? "-", nil, width: 8)
+        let program = report.process?.program.map { TerminalText.cutEnd(TerminalText.neutralised($0), columns: 7) }
+        line.add(report.worker?.slot.map(String.init) ?? program ?? "-", nil, width: 8)
         line.add((report.fingerprint?.hash.prefix(4)).map(String.init) ?? "-", .language, width: 7)
         line.add(row.damage == nil ? what(report) : "damaged", row.damage == nil ? .alarm : .warning)
         let text = row.damage.map { "cannot be read: \($0)" } ?? Headline.reason(report)

@@ -51,7 +51,7 @@ struct StackText {
     /// How a frame was found, where that is less than call frame information.
     private static let legend: [(trust: Frame.Trust, meaning: String)] = [
         (.framePointer, "found by the frame pointer: likely right"),
-        (.handler, "found by the worker itself as it died: likely right"),
+        (.handler, "found by the process itself as it died: likely right"),
         (.scan, "found by searching the stack for return addresses: may be wrong"),
     ]
 

@@ -90,7 +90,8 @@ struct RunCommand: ParsableCommand {
         else { throw ProgramFile.Refusal(sentence: "No socket can be made: \(Self.reason(errno)).", exitCode: 126) }
         let library = try CaptureLibrary.beside(executable)
         let error = GuardianProcess.start(
-            executable: executable, arguments: guardArguments(crashDirectory), environment: environment.withoutCapture(),
+            executable: executable, arguments: guardArguments(crashDirectory),
+            environment: environment.withoutCapture(),
             listener: socket.listener, run: guardian)
         guard error == 0 else {
             throw ProgramFile.Refusal(sentence: "The guardian cannot be started: \(Self.reason(error)).", exitCode: 126)

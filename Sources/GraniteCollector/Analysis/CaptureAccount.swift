@@ -9,14 +9,14 @@ struct CaptureAccount {
     var errors: [String] = []
     var isIncomplete = false
 
-    init(capture: CrashPage.Capture?, job: CollectorState.Job, level: String, threads: [ThreadReport]) {
+    init(capture: CrashPage.Capture?, job: CollectorState.Job, level: String, threads: [ThreadReport], noun: String) {
         guard let capture else { return }
         stage = Self.name(capture.stage)
         durations = Self.durations(capture)
         miss(job.isResumed, "The collector was restarted while it worked on this crash.")
         miss(
             job.source == .page && !job.isResumed,
-            "The worker \(job.isFatal ? "died" : "went on") before the collector had read its memory.")
+            "The \(noun) \(job.isFatal ? "died" : "went on") before the collector had read its memory.")
         miss(capture.stage < .copied, "The capture ended after the stage \"\(stage)\": stacks were not copied.")
         let flags = capture.flags
         if flags.contains(.secondFault) {
@@ -29,12 +29,12 @@ struct CaptureAccount {
         miss(flags.contains(.threadsTruncated), "There were more threads than a crash page holds.")
         miss(flags.contains(.snapshotFull), "Some stacks were left out: the snapshot area is full.")
         if job.source == .live {
-            miss(flags.contains(.collectorTimeout), "The worker did not wait until its memory was read.")
+            miss(flags.contains(.collectorTimeout), "The \(noun) did not wait until its memory was read.")
         }
         // These two cost a second opinion only.
         if flags.contains(.walkFaulted) { errors.append("The handler's own walk met a fault and was cut short.") }
         if flags.contains(.noUnwinder) {
-            errors.append("libunwind could not be loaded in the worker: the handler did not walk its stack.")
+            errors.append("libunwind could not be loaded in the \(noun): the handler did not walk its stack.")
         }
         if level == "short", capture.threadCount > 1 {
             errors.append(

@@ -198,7 +198,9 @@ struct ReportAssembler {
     }
 
     private func captureInfo(_ capture: CrashPage.Capture?) -> CaptureInfo {
-        let account = CaptureAccount(capture: capture, job: job, level: level, threads: analysis.threads)
+        let account = CaptureAccount(
+            capture: capture, job: job, level: level, threads: analysis.threads,
+            noun: watch.program == nil ? "worker" : "process")
         var info = CaptureInfo()
         info.level = level
         info.stage = account.stage

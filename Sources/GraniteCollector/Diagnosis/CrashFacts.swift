@@ -76,8 +76,10 @@ package struct CrashFacts: Sendable {
         package var heartbeatAgeSeconds: Double?
     }
 
-    /// What died: `worker`, or `process` if it is none.
-    var noun: String { program == nil ? "worker" : "process" }
+    /// Whether a supervisor of Granite looks after it.
+    var isWorker: Bool { program == nil }
+    /// What sentences call it.
+    var noun: String { isWorker ? "worker" : "process" }
     var access: MemoryAccess { Registers.access(trapNumber: trapNumber, errorCode: errorCode) }
     var programCounter: UInt64? {
         registers.count > Registers.programCounter ? registers[Registers.programCounter] : nil

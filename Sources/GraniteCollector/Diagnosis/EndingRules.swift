@@ -12,7 +12,7 @@ enum SupervisorKillRule {
         return Verdict(
             .killedBySupervisor, .certain,
             ["the supervisor sent the SIGKILL that ended it"],
-            Wording.sentence("The supervisor killed the worker: \(because)" + EndingWords.serving(facts)))
+            Wording.sentence("The supervisor killed the \(facts.noun): \(because)" + EndingWords.serving(facts)))
     }
 }
 
@@ -31,7 +31,7 @@ enum OutOfMemoryRule {
         var evidence = record?.text.map { ["the kernel's log: \($0)"] } ?? []
         let kills = facts.oomKills ?? 0
         if kills > 0 {
-            evidence.append("the cgroup's oom_kill counter rose by \(kills) while the worker died of SIGKILL")
+            evidence.append("the cgroup's oom_kill counter rose by \(kills) while the \(facts.noun) died of SIGKILL")
         }
         if record == nil { evidence.append("the kernel's log, which would name the victim, cannot be read here") }
         return Verdict(
@@ -42,12 +42,12 @@ enum OutOfMemoryRule {
     private static func cause(_ facts: CrashFacts, _ record: OOMKillRecord?) -> String {
         let limit = facts.memory?.cgroup?.limitBytes.map { " of \(Quantity.memory($0))" } ?? ""
         switch record?.wholeSystem {
-        case true?: return "The kernel killed the worker because the machine was out of memory"
-        case false?: return "The kernel killed the worker because its cgroup was at its memory limit\(limit)"
+        case true?: return "The kernel killed the \(facts.noun) because the machine was out of memory"
+        case false?: return "The kernel killed the \(facts.noun) because its cgroup was at its memory limit\(limit)"
         case nil:
             return limit.isEmpty
-                ? "The kernel's OOM killer killed the worker"
-                : "The kernel's OOM killer killed the worker, whose cgroup has a memory limit\(limit)"
+                ? "The kernel's OOM killer killed the \(facts.noun)"
+                : "The kernel's OOM killer killed the \(facts.noun), whose cgroup has a memory limit\(limit)"
         }
     }
 
@@ -83,12 +83,12 @@ enum StartupRule {
         if let because = facts.killedBecause {
             return Verdict(
                 .startupFailure, .certain,
-                ["the worker had not become ready", "the supervisor sent the SIGKILL that ended it"] + last,
-                Wording.sentence("The supervisor killed the worker: \(because)"))
+                ["the \(facts.noun) had not become ready", "the supervisor sent the SIGKILL that ended it"] + last,
+                Wording.sentence("The supervisor killed the \(facts.noun): \(because)"))
         }
         return Verdict(
-            .startupFailure, .certain, ["the worker had not become ready", how] + last,
-            Wording.sentence("The worker \(how) before it was ready" + (error.map { ": \($0)" } ?? "")))
+            .startupFailure, .certain, ["the \(facts.noun) had not become ready", how] + last,
+            Wording.sentence("The \(facts.noun) \(how) before it was ready" + (error.map { ": \($0)" } ?? "")))
     }
 
     /// The exception line that closes the last Python traceback, or the last line that speaks of an error.
@@ -112,7 +112,8 @@ enum ExitRule {
         guard exit.code == nil else {
             return Verdict(
                 .exitCode, .certain, ["waitpid: \(ending(exit))"] + last,
-                "The worker \(ending(exit)) without being asked to stop\(EndingWords.serving(facts)).")
+                "The \(facts.noun) \(ending(exit))\(facts.isWorker ? " without being asked to stop" : "")\(EndingWords.serving(facts))."
+            )
         }
         return nil
     }
@@ -155,13 +156,15 @@ enum SentSignalRule {
             evidence.append(why)
             if let message = AbortRule.messageInLog(facts.logTail), number == SIGABRT {
                 evidence.append("the last message on stderr: \(message)")
-                return Verdict(.abort, .likely, evidence, Wording.sentence("The worker died of \(name): \(message)"))
+                return Verdict(
+                    .abort, .likely, evidence, Wording.sentence("The \(facts.noun) died of \(name): \(message)"))
             }
-            return Verdict(.unknown, .possible, evidence, "The worker died of \(name); \(why).")
+            return Verdict(.unknown, .possible, evidence, "The \(facts.noun) died of \(name); \(why).")
         default:
             return Verdict(
                 .killedByProcess, .likely, evidence,
-                "The worker was ended by \(name), which its supervisor had not sent\(EndingWords.serving(facts)).")
+                "The \(facts.noun) was ended by \(name), \(facts.isWorker ? "which its supervisor had not sent" : "and nothing was captured")\(EndingWords.serving(facts))."
+            )
         }
     }
 
@@ -187,18 +190,18 @@ enum SentSignalRule {
         if system == 0 || isLogRead || own == 0 {
             return Verdict(
                 .killedByProcess, system == 0 || isLogRead ? .certain : .likely, evidence,
-                "The worker was killed with SIGKILL\(serving) by some process, not by the OOM killer; the kernel does not tell by whom."
+                "The \(facts.noun) was killed with SIGKILL\(serving) by some \(facts.isWorker ? "" : "other ")process, not by the OOM killer; the kernel does not tell by whom."
             )
         }
         if system ?? 0 > 0 {
             return Verdict(
                 .outOfMemory, .possible, evidence,
-                "The worker was killed with SIGKILL\(serving), and the OOM killer struck on this machine meanwhile; whether it was this worker cannot be read here."
+                "The \(facts.noun) was killed with SIGKILL\(serving), and the OOM killer struck on this machine meanwhile; whether it was this \(facts.noun) cannot be read here."
             )
         }
         return Verdict(
             .killedByProcess, .possible, evidence + ["no counter of OOM kills can be read here"],
-            "The worker was killed with SIGKILL\(serving), by some process or by the OOM killer; nothing that can be read here tells which."
+            "The \(facts.noun) was killed with SIGKILL\(serving), by some \(facts.isWorker ? "" : "other ")process or by the OOM killer; nothing that can be read here tells which."
         )
     }
 }

@@ -23,13 +23,19 @@ package struct CountedSums: Sendable {
         let key = Key(
             program: process.program, kind: occasion.kind, subject: occasion.subject, message: occasion.message)
         if var sum = sums[key] {
-            sum.occasion.count = (sum.occasion.count ?? 0) &+ (occasion.count ?? 0)
-            sum.occasion.captured = (sum.occasion.captured ?? 0) &+ (occasion.captured ?? 0)
+            sum.occasion.count = Self.sum(sum.occasion.count, occasion.count)
+            sum.occasion.captured = Self.sum(sum.occasion.captured, occasion.captured)
             sums[key] = sum
         } else if order.count < Self.limit {
             order.append(key)
             sums[key] = (process, occasion)
         }
+    }
+
+    /// The counts are a stranger's.
+    private static func sum(_ left: Int?, _ right: Int?) -> Int {
+        let (sum, overflow) = (left ?? 0).addingReportingOverflow(right ?? 0)
+        return overflow ? .max : sum
     }
 
     /// In the order in which they came first.

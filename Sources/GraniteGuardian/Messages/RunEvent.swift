@@ -73,7 +73,7 @@ extension CapturedProcess {
 
 extension CountedOccasion {
     /// How many have no report.
-    package var uncaptured: Int { max(0, (count ?? 0) - (captured ?? 0)) }
+    package var uncaptured: Int { max(0, max(0, count ?? 0) - max(0, captured ?? 0)) }
 
     /// `WSGIProtocol is unsendable, but is being dropped on another thread: 6,290 more like it were only counted`.
     fileprivate var phrase: String {

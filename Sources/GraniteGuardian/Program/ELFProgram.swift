@@ -13,9 +13,9 @@ struct ELFProgram: Equatable {
     private static let loaderType: UInt32 = 3  // PT_INTERP
 
     #if arch(x86_64)
-        private static let machine: UInt16 = 62  // EM_X86_64
+    private static let machine: UInt16 = 62  // EM_X86_64
     #else
-        private static let machine: UInt16 = 183  // EM_AARCH64
+    private static let machine: UInt16 = 183  // EM_AARCH64
     #endif
 
     /// - Parameter head: the file's first bytes. nil if they are no whole ELF header.
