@@ -7,7 +7,8 @@
 
 #define py granite_hooks_python
 
-/// Sets `module.name` to a hook that calls what it was. True if it is ours now, or was. `fallback` is what Python calls where it is None.
+/// Sets `module.name` to a hook that calls what it was. True if it is ours now, or was. `fallback` is what Python calls
+/// where it is None.
 static bool put_before(PyObjectPointer module, const char *name, const char *fallback, struct granite_method *method) {
     PyObjectPointer earlier = granite_attribute(module, name);
     if (earlier == py._Py_NoneStruct) {
@@ -38,7 +39,8 @@ static bool put_before_threading(void) {
     return is_done;
 }
 
-/// tracemalloc is on from the start: its built-in module, which answers where objects were allocated, may not be imported yet.
+/// tracemalloc is on from the start: its built-in module, which answers where objects were allocated, may not be
+/// imported yet.
 static void load_tracemalloc(void) {
     PyObjectPointer options = py.PySys_GetXOptions();
     if (!getenv("PYTHONTRACEMALLOC") && !(options && py.PyDict_GetItemString(options, "tracemalloc"))) return;

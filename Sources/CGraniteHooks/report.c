@@ -1,4 +1,5 @@
-// Makes the report of an exception that reached a hook: who, what, where, and whether the collector of cycles was running.
+// Makes the report of an exception that reached a hook: who, what, where, and whether the collector of cycles was
+// running.
 
 #include <stdio.h>
 #include <string.h>
@@ -15,8 +16,8 @@ enum { longest_words = 500, longest_file = 300, longest_function = 100, longest_
 /// Lines of tracemalloc's that are told.
 enum { most_allocations = 8 };
 
-/// Whether the exception was made where an object was released, by code that is no Python's: the line that ran then has nothing to do with
-/// it, and is another one each time.
+/// Whether the exception was made where an object was released, by code that is no Python's: the line that ran then has
+/// nothing to do with it, and is another one each time.
 static bool is_place_innocent(const struct granite_happening *happening,
                               const struct granite_classification *classification) {
     return happening->hook == GRANITE_HOOK_UNRAISABLE && classification->affinity.kind != GRANITE_AFFINITY_NONE &&
@@ -29,8 +30,9 @@ static void describe_exception(const struct granite_happening *happening,
     granite_text_append_type(text, happening->type, false);
     size_t bare = text->length;
     granite_text_append_string(text, ": ");
-    if (classification->affinity.kind != GRANITE_AFFINITY_NONE) {
-        granite_text_append(text, classification->affinity.sentence, classification->affinity.sentence_length, longest_words);
+    const struct granite_affinity *affinity = &classification->affinity;
+    if (affinity->kind != GRANITE_AFFINITY_NONE) {
+        granite_text_append(text, affinity->sentence, affinity->sentence_length, longest_words);
     } else if (happening->value && happening->value != py._Py_NoneStruct) {
         PyObjectPointer words = py.PyObject_Str(happening->value);
         if (!words) py.PyErr_Clear();
@@ -47,10 +49,12 @@ static void describe_exception(const struct granite_happening *happening,
     if (code && line) {
         char number[32];
         granite_text_append_string(text, " (");
-        if (!granite_text_append_attribute(text, code, "co_filename", longest_file)) granite_text_append_string(text, "?");
+        if (!granite_text_append_attribute(text, code, "co_filename", longest_file))
+            granite_text_append_string(text, "?");
         snprintf(number, sizeof number, ":%ld in ", py.PyLong_AsLong(line));
         granite_text_append_string(text, number);
-        if (!granite_text_append_attribute(text, code, "co_name", longest_function)) granite_text_append_string(text, "?");
+        if (!granite_text_append_attribute(text, code, "co_name", longest_function))
+            granite_text_append_string(text, "?");
         granite_text_append_string(text, ")");
     }
     granite_release(line);
@@ -91,7 +95,8 @@ static PyObjectPointer first_argument(PyObjectPointer traceback, PyObjectPointer
     return result;
 }
 
-/// The object that the report is of, a new reference: Python names the method `__del__` where the object is meant. NULL if there is none.
+/// The object that the report is of, a new reference: Python names the method `__del__` where the object is meant. NULL
+/// if there is none.
 static PyObjectPointer object_of(const struct granite_happening *happening) {
     PyObjectPointer object = happening->object;
     if (happening->hook != GRANITE_HOOK_UNRAISABLE || !object || object == py._Py_NoneStruct) return NULL;
