@@ -2,6 +2,7 @@
 // running.
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "collection.h"
@@ -137,51 +138,61 @@ static const char *hook_name(const struct granite_happening *happening) {
     return "";
 }
 
-/// Apart from its caller, whose stack must stay small for what is only counted.
-__attribute__((noinline)) static void granite_hooks_report(const struct granite_happening *happening,
-                                                           const struct granite_classification *classification,
-                                                           enum granite_admission admission) {
-    struct granite_text message = {0};
-    struct granite_text subject = {0};
-    describe_exception(happening, classification, &message);
-    describe_subject(happening, classification, &subject);
-    if (admission == GRANITE_ADMIT_NEW &&
-        !granite_occasion_count(classification->kind, classification->fingerprint, subject.bytes, message.bytes))
-        return;
-    granite_known_note_attempt(classification->fingerprint);
+/// What a report is put together in. On the heap: a thread's stack may be 32 KiB.
+struct composition {
+    struct granite_text message;
+    struct granite_text subject;
+    struct granite_text type;
+    struct granite_details details;
+    struct granite_owner owner;
+};
 
+/// Gathers what is known of the object, and captures.
+static void capture(const struct granite_happening *happening, const struct granite_classification *classification,
+                    struct composition *made) {
     const struct granite_affinity *affinity = &classification->affinity;
-    struct granite_details details = {.length = 0};
-    struct granite_owner owner = {0};
-    details.text[0] = 0;
     PyObjectPointer object = object_of(happening);
-    granite_details_add(&details, "hook", "%s", hook_name(happening));
-    granite_collection_describe(&details);
-    describe_allocation(object, &details);
-    struct granite_text type = {0};
+    granite_details_add(&made->details, "hook", "%s", hook_name(happening));
+    granite_collection_describe(&made->details);
+    describe_allocation(object, &made->details);
     if (affinity->type)
-        granite_text_append(&type, affinity->type, affinity->type_length, longest_subject);
+        granite_text_append(&made->type, affinity->type, affinity->type_length, longest_subject);
     else if (object)
-        granite_text_append_type(&type, granite_type_of(object), true);
-    if (type.length > 0)
-        granite_describe_object(object, object ? granite_type_of(object) : NULL,
-                                affinity->kind == GRANITE_AFFINITY_DROPPED || affinity->kind == GRANITE_AFFINITY_USED,
-                                type.bytes, &details, &owner);
+        granite_text_append_type(&made->type, granite_type_of(object), true);
+    bool is_unsendable = affinity->kind == GRANITE_AFFINITY_DROPPED || affinity->kind == GRANITE_AFFINITY_USED;
+    if (made->type.length > 0)
+        granite_describe_object(object, object ? granite_type_of(object) : NULL, is_unsendable, made->type.bytes,
+                                &made->details, &made->owner);
     py.PyErr_Clear();
     struct granite_occasion_report report = {
         .kind = classification->kind,
-        .owner_tid = owner.tid,
+        .owner_tid = made->owner.tid,
         .fingerprint = classification->fingerprint,
-        .subject = subject.bytes,
-        .message = message.bytes,
-        .owner_name = owner.name,
-        .created_ns = owner.created_ns,
-        .creation_frames = owner.frames,
-        .creation_frame_count = owner.frame_count,
-        .details = details.text,
+        .subject = made->subject.bytes,
+        .message = made->message.bytes,
+        .owner_name = made->owner.name,
+        .created_ns = made->owner.created_ns,
+        .creation_frames = made->owner.frames,
+        .creation_frame_count = made->owner.frame_count,
+        .details = made->details.text,
     };
     granite_capture_occasion(&report);
     granite_release(object);
+}
+
+static void granite_hooks_report(const struct granite_happening *happening,
+                                 const struct granite_classification *classification,
+                                 enum granite_admission admission) {
+    struct composition *made = calloc(1, sizeof *made);
+    if (!made) return;
+    describe_exception(happening, classification, &made->message);
+    describe_subject(happening, classification, &made->subject);
+    if (admission != GRANITE_ADMIT_NEW || granite_occasion_count(classification->kind, classification->fingerprint,
+                                                                 made->subject.bytes, made->message.bytes)) {
+        granite_known_note_attempt(classification->fingerprint);
+        capture(happening, classification, made);
+    }
+    free(made);
 }
 
 /// With the GIL held.
