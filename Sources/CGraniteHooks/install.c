@@ -23,10 +23,12 @@ static bool put_before(PyObjectPointer module, const char *name, const char *ori
     bool is_done = earlier && earlier == set && is_ours(earlier, method);
     if (earlier && !is_done) {
         PyObjectPointer hook = earlier;
+        PyObjectPointer its_module = granite_attribute(earlier, "__module__");
         if (is_ours(earlier, method))
             py.Py_IncRef(hook);
         else
-            hook = py.PyCFunction_NewEx(method, earlier, NULL);
+            hook = py.PyCFunction_NewEx(method, earlier, its_module);
+        granite_release(its_module);
         is_done = hook && py.PyObject_SetAttrString(module, name, hook) == 0;
         if (is_done && earlier == own) py.PyObject_SetAttrString(module, original, hook);
         granite_release(hook);
