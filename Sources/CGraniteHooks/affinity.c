@@ -1,9 +1,14 @@
-// What PyO3 writes, by its versions (src/impl_/pyclass.rs, src/gil.rs):
-//   0.14 to 0.19  panics   `assertion failed: … right: `ThreadId(1)`: X is unsendable, but sent to another thread!`
-//   0.20 and on   panics   `assertion `left == right` failed: X is unsendable, but sent to another thread`, then left and right
-//   0.19          raises   `X is unsendbale, but is dropped on another thread!`
-//   0.20 and on   raises   `X is unsendable, but is being dropped on another thread`
-//   0.21 and on   panics   `Cannot drop pointer into Python heap without the GIL being held.`, 0.26: `the thread being attached.`
+// Finds the sentences in what PyO3 writes (src/impl_/pyclass.rs, src/gil.rs), in 0.19 and in newer versions.
+//
+// A drop is raised, into sys.unraisablehook:
+//   0.19    X is unsendbale, but is dropped on another thread!
+//   newer   X is unsendable, but is being dropped on another thread
+// A use is a panic, hence a PanicException; the assertion's values, which differ each time, stand before it or behind:
+//   0.19    assertion failed: `(left == right)`, two lines, then X is unsendable, but sent to another thread!
+//   newer   assertion `left == right` failed: X is unsendable, but sent to another thread, then two lines
+// A release without the GIL is a panic:
+//   newer   Cannot drop pointer into Python heap without the GIL being held.
+//   newest  Cannot drop pointer into Python heap without the thread being attached.
 
 #define _GNU_SOURCE
 #include "affinity.h"
@@ -11,7 +16,11 @@
 #include <string.h>
 
 static const char without_gil[] = "Cannot drop pointer into Python heap without the ";
-static const char separators[] = " \t\n`'\"";
+
+/// What stands before the name of a type.
+static bool is_separator(char byte) {
+    return byte == ' ' || byte == '\t' || byte == '\n' || byte == '`' || byte == '\'' || byte == '"';
+}
 
 /// The text of `needle` in the `length` bytes at `text`, or NULL.
 static const char *find(const char *text, size_t length, const char *needle) {
@@ -28,7 +37,7 @@ struct granite_affinity granite_affinity_of(const char *text, size_t length) {
         size_t clause = another ? (size_t)(another - is) : 0;
         if (clause == 0 || clause > 60) return affinity;
         const char *type = is;
-        while (type > text && !memchr(separators, type[-1], sizeof separators - 1)) type--;
+        while (type > text && !is_separator(type[-1])) type--;
         if (find(is, clause, "dropped on"))
             affinity.kind = GRANITE_AFFINITY_DROPPED;
         else if (find(is, clause, "sent to"))

@@ -8,8 +8,8 @@
 
 #define py granite_hooks_python
 
-/// The thread that collects, of whichever interpreter; 0 = none. Interpreters with a GIL of their own may collect at once: each thread
-/// knows of itself, the others are told of the last that began.
+/// The thread that collects, of whichever interpreter; 0 = none. Interpreters with a GIL of their own may collect at
+/// once: each thread knows of itself, the others are told of the last that began.
 static uint32_t collecting_tid;
 static int collecting_generation;
 static __thread int own_generation = -1;

@@ -1,4 +1,5 @@
-// Knows which thread runs CPython's collector of cycles, and over which generations: what an object's release inside of it cannot say.
+// Knows which thread runs CPython's collector of cycles, and over which generations: what an object's release inside of
+// it cannot say.
 
 #ifndef GRANITE_COLLECTION_H
 #define GRANITE_COLLECTION_H

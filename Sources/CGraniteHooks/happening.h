@@ -11,7 +11,7 @@ enum granite_hook {
     GRANITE_HOOK_UNRAISABLE = 0,  ///< sys.unraisablehook
     GRANITE_HOOK_THREADING = 1,   ///< threading.excepthook
     GRANITE_HOOK_SYS = 2,         ///< sys.excepthook
-    GRANITE_HOOK_RETURNED = 3,    ///< given to whoever called the application: a panic or a misuse is noted, all else is not ours
+    GRANITE_HOOK_RETURNED = 3,    ///< given to the application's caller: a panic or a misuse is told, all else is its own
 };
 
 /// All borrowed; NULL or None where the hook was not told.
@@ -31,13 +31,15 @@ struct granite_classification {
     PyObjectPointer text;
 };
 
-/// Looks at types, and at the words of exceptions that PyO3 makes: calls no Python code, formats nothing. With the GIL held; leaves no error.
+/// Looks at types, and at the words of exceptions that PyO3 makes: calls no Python code, formats nothing. With the GIL
+/// held; leaves no error.
 struct granite_classification granite_hooks_classify(const struct granite_happening *happening);
 
 /// The innermost entry of a traceback: a new reference, or NULL. With the GIL held; leaves no error.
 PyObjectPointer granite_innermost_entry(PyObjectPointer traceback);
 
-/// Counts it, and captures it if it is new or long ago. With the GIL held and no error set; leaves none. Nested calls do nothing.
+/// Counts it, and captures it if it is new or long ago. With the GIL held and no error set; leaves none. Nested calls
+/// do nothing.
 void granite_hooks_tell(const struct granite_happening *happening);
 
 #endif

@@ -1,5 +1,6 @@
-// The hooks that Python calls. They are built-in functions: no Python frame of ours stands between the place of the error and the report.
-// A hook's `self` is the hook that was set before, which it calls in the end: what was printed is printed, as ever.
+// The hooks that Python calls. They are built-in functions: no Python frame of ours stands between the place of the
+// error and the report. A hook's `self` is the hook that was set before, which it calls in the end: what was printed is
+// printed, as ever.
 
 #include "hooks.h"
 
@@ -13,7 +14,8 @@
 /// Flags of a type (Include/object.h).
 enum { heap_type = 1 << 9, tuple_type = 1 << 26 };
 
-/// The exception whose earlier hooks are running on this thread: one of them may be ours again, when the application set its own between.
+/// The exception whose earlier hooks are running on this thread: one of them may be ours again, when the application
+/// set its own between.
 static __thread PyObjectPointer passing_on;
 
 static PyObjectPointer pass_on(PyObjectPointer earlier, PyObjectPointer arguments, PyObjectPointer exception,
@@ -42,8 +44,8 @@ static void tell_of_attributes(enum granite_hook hook, PyObjectPointer arguments
     granite_release(happening.object);
 }
 
-/// Whether it is what Python itself gives to sys.unraisablehook: a tuple of five, since it exists (3.8). Its type has no name in `sys`, but
-/// it is the one of that name that no program can make: it is not on the heap.
+/// Whether it is what Python itself gives to sys.unraisablehook: a tuple of five, since it exists (3.8). Its type has
+/// no name in `sys`, but it is the one of that name that no program can make: it is not on the heap.
 static bool is_usual(PyObjectPointer arguments) {
     static PyObjectPointer usual_type;
     PyObjectPointer type = granite_type_of(arguments);

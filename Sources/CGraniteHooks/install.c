@@ -7,24 +7,36 @@
 
 #define py granite_hooks_python
 
-/// Sets `module.name` to a hook that calls what it was. True if it is ours now, or was. `fallback` is what Python calls where it is None.
-static bool put_before(PyObjectPointer module, const char *name, const char *fallback, struct granite_method *method) {
-    PyObjectPointer earlier = granite_attribute(module, name);
-    if (earlier == py._Py_NoneStruct) {
-        granite_release(earlier);
-        earlier = granite_attribute(module, fallback);
+static bool is_ours(PyObjectPointer hook, const struct granite_method *method) {
+    return granite_type_of(hook) == py.PyCFunction_Type && py.PyCFunction_GetFunction(hook) == method->function;
+}
+
+/// Sets `module.name` to a hook that calls what it was. True if it is ours now, or was.
+///
+/// `original` is the attribute with Python's own, which takes the place of None. It stays the same object as the hook
+/// where it was: programs compare the two to learn whether somebody set a hook, and then behave differently
+/// (code.InteractiveInterpreter).
+static bool put_before(PyObjectPointer module, const char *name, const char *original, struct granite_method *method) {
+    PyObjectPointer set = granite_attribute(module, name);
+    PyObjectPointer own = granite_attribute(module, original);
+    PyObjectPointer earlier = set == py._Py_NoneStruct ? own : set;
+    bool is_done = earlier && earlier == set && is_ours(earlier, method);
+    if (earlier && !is_done) {
+        PyObjectPointer hook = earlier;
+        PyObjectPointer its_module = granite_attribute(earlier, "__module__");
+        if (is_ours(earlier, method))
+            py.Py_IncRef(hook);
+        else
+            hook = py.PyCFunction_NewEx(method, earlier, its_module);
+        granite_release(its_module);
+        is_done = hook && py.PyObject_SetAttrString(module, name, hook) == 0;
+        if (is_done && earlier == own) py.PyObject_SetAttrString(module, original, hook);
+        granite_release(hook);
     }
-    if (!earlier) return false;
-    bool is_ours = granite_type_of(earlier) == py.PyCFunction_Type &&
-                   py.PyCFunction_GetFunction(earlier) == method->function;
-    if (!is_ours) {
-        PyObjectPointer function = py.PyCFunction_NewEx(method, earlier, NULL);
-        is_ours = function && py.PyObject_SetAttrString(module, name, function) == 0;
-        granite_release(function);
-    }
-    granite_release(earlier);
+    granite_release(own);
+    granite_release(set);
     py.PyErr_Clear();
-    return is_ours;
+    return is_done;
 }
 
 /// threading.excepthook; before threading is imported, that which it will take from _thread.
@@ -38,7 +50,8 @@ static bool put_before_threading(void) {
     return is_done;
 }
 
-/// tracemalloc is on from the start: its built-in module, which answers where objects were allocated, may not be imported yet.
+/// tracemalloc is on from the start: its built-in module, which answers where objects were allocated, may not be
+/// imported yet.
 static void load_tracemalloc(void) {
     PyObjectPointer options = py.PySys_GetXOptions();
     if (!getenv("PYTHONTRACEMALLOC") && !(options && py.PyDict_GetItemString(options, "tracemalloc"))) return;

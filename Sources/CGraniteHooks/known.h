@@ -1,4 +1,5 @@
-// Remembers which mistakes were met before: their texts are on the page, so they need not be formatted again only to be counted.
+// Remembers which mistakes were met before: their texts are on the page, so they need not be formatted again only to be
+// counted.
 
 #ifndef GRANITE_KNOWN_H
 #define GRANITE_KNOWN_H
@@ -15,7 +16,8 @@ enum granite_admission {
 /// How to treat one more of `fingerprint`. New once per fingerprint. Any thread.
 enum granite_admission granite_known_admit(uint64_t fingerprint);
 
-/// A report of it is being made: none again within a second, even if this one fails because another capture runs. Any thread.
+/// A report of it is being made: none again within a second, even if this one fails because another capture runs. Any
+/// thread.
 void granite_known_note_attempt(uint64_t fingerprint);
 
 #endif

@@ -1,5 +1,5 @@
-// Copies Python's words into bounded C strings. Separate because every text of the application may be hostile: endless, broken, or an error
-// of its own. All functions need the GIL, swallow what goes wrong and leave no error set.
+// Copies Python's words into bounded C strings. Separate because every text of the application may be hostile: endless,
+// broken, or an error of its own. All functions need the GIL, swallow what goes wrong and leave no error set.
 
 #ifndef GRANITE_PYTHON_TEXT_H
 #define GRANITE_PYTHON_TEXT_H

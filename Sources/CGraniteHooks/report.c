@@ -1,6 +1,8 @@
-// Makes the report of an exception that reached a hook: who, what, where, and whether the collector of cycles was running.
+// Makes the report of an exception that reached a hook: who, what, where, and whether the collector of cycles was
+// running.
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "collection.h"
@@ -15,8 +17,8 @@ enum { longest_words = 500, longest_file = 300, longest_function = 100, longest_
 /// Lines of tracemalloc's that are told.
 enum { most_allocations = 8 };
 
-/// Whether the exception was made where an object was released, by code that is no Python's: the line that ran then has nothing to do with
-/// it, and is another one each time.
+/// Whether the exception was made where an object was released, by code that is no Python's: the line that ran then has
+/// nothing to do with it, and is another one each time.
 static bool is_place_innocent(const struct granite_happening *happening,
                               const struct granite_classification *classification) {
     return happening->hook == GRANITE_HOOK_UNRAISABLE && classification->affinity.kind != GRANITE_AFFINITY_NONE &&
@@ -29,8 +31,9 @@ static void describe_exception(const struct granite_happening *happening,
     granite_text_append_type(text, happening->type, false);
     size_t bare = text->length;
     granite_text_append_string(text, ": ");
-    if (classification->affinity.kind != GRANITE_AFFINITY_NONE) {
-        granite_text_append(text, classification->affinity.sentence, classification->affinity.sentence_length, longest_words);
+    const struct granite_affinity *affinity = &classification->affinity;
+    if (affinity->kind != GRANITE_AFFINITY_NONE) {
+        granite_text_append(text, affinity->sentence, affinity->sentence_length, longest_words);
     } else if (happening->value && happening->value != py._Py_NoneStruct) {
         PyObjectPointer words = py.PyObject_Str(happening->value);
         if (!words) py.PyErr_Clear();
@@ -47,10 +50,12 @@ static void describe_exception(const struct granite_happening *happening,
     if (code && line) {
         char number[32];
         granite_text_append_string(text, " (");
-        if (!granite_text_append_attribute(text, code, "co_filename", longest_file)) granite_text_append_string(text, "?");
+        if (!granite_text_append_attribute(text, code, "co_filename", longest_file))
+            granite_text_append_string(text, "?");
         snprintf(number, sizeof number, ":%ld in ", py.PyLong_AsLong(line));
         granite_text_append_string(text, number);
-        if (!granite_text_append_attribute(text, code, "co_name", longest_function)) granite_text_append_string(text, "?");
+        if (!granite_text_append_attribute(text, code, "co_name", longest_function))
+            granite_text_append_string(text, "?");
         granite_text_append_string(text, ")");
     }
     granite_release(line);
@@ -91,7 +96,8 @@ static PyObjectPointer first_argument(PyObjectPointer traceback, PyObjectPointer
     return result;
 }
 
-/// The object that the report is of, a new reference: Python names the method `__del__` where the object is meant. NULL if there is none.
+/// The object that the report is of, a new reference: Python names the method `__del__` where the object is meant. NULL
+/// if there is none.
 static PyObjectPointer object_of(const struct granite_happening *happening) {
     PyObjectPointer object = happening->object;
     if (happening->hook != GRANITE_HOOK_UNRAISABLE || !object || object == py._Py_NoneStruct) return NULL;
@@ -132,51 +138,61 @@ static const char *hook_name(const struct granite_happening *happening) {
     return "";
 }
 
-/// Apart from its caller, whose stack must stay small for what is only counted.
-__attribute__((noinline)) static void granite_hooks_report(const struct granite_happening *happening,
-                                                           const struct granite_classification *classification,
-                                                           enum granite_admission admission) {
-    struct granite_text message = {0};
-    struct granite_text subject = {0};
-    describe_exception(happening, classification, &message);
-    describe_subject(happening, classification, &subject);
-    if (admission == GRANITE_ADMIT_NEW &&
-        !granite_occasion_count(classification->kind, classification->fingerprint, subject.bytes, message.bytes))
-        return;
-    granite_known_note_attempt(classification->fingerprint);
+/// What a report is put together in. On the heap: a thread's stack may be 32 KiB.
+struct composition {
+    struct granite_text message;
+    struct granite_text subject;
+    struct granite_text type;
+    struct granite_details details;
+    struct granite_owner owner;
+};
 
+/// Gathers what is known of the object, and captures.
+static void capture(const struct granite_happening *happening, const struct granite_classification *classification,
+                    struct composition *made) {
     const struct granite_affinity *affinity = &classification->affinity;
-    struct granite_details details = {.length = 0};
-    struct granite_owner owner = {0};
-    details.text[0] = 0;
     PyObjectPointer object = object_of(happening);
-    granite_details_add(&details, "hook", "%s", hook_name(happening));
-    granite_collection_describe(&details);
-    describe_allocation(object, &details);
-    struct granite_text type = {0};
+    granite_details_add(&made->details, "hook", "%s", hook_name(happening));
+    granite_collection_describe(&made->details);
+    describe_allocation(object, &made->details);
     if (affinity->type)
-        granite_text_append(&type, affinity->type, affinity->type_length, longest_subject);
+        granite_text_append(&made->type, affinity->type, affinity->type_length, longest_subject);
     else if (object)
-        granite_text_append_type(&type, granite_type_of(object), true);
-    if (type.length > 0)
-        granite_describe_object(object, object ? granite_type_of(object) : NULL,
-                                affinity->kind == GRANITE_AFFINITY_DROPPED || affinity->kind == GRANITE_AFFINITY_USED,
-                                type.bytes, &details, &owner);
+        granite_text_append_type(&made->type, granite_type_of(object), true);
+    bool is_unsendable = affinity->kind == GRANITE_AFFINITY_DROPPED || affinity->kind == GRANITE_AFFINITY_USED;
+    if (made->type.length > 0)
+        granite_describe_object(object, object ? granite_type_of(object) : NULL, is_unsendable, made->type.bytes,
+                                &made->details, &made->owner);
     py.PyErr_Clear();
     struct granite_occasion_report report = {
         .kind = classification->kind,
-        .owner_tid = owner.tid,
+        .owner_tid = made->owner.tid,
         .fingerprint = classification->fingerprint,
-        .subject = subject.bytes,
-        .message = message.bytes,
-        .owner_name = owner.name,
-        .created_ns = owner.created_ns,
-        .creation_frames = owner.frames,
-        .creation_frame_count = owner.frame_count,
-        .details = details.text,
+        .subject = made->subject.bytes,
+        .message = made->message.bytes,
+        .owner_name = made->owner.name,
+        .created_ns = made->owner.created_ns,
+        .creation_frames = made->owner.frames,
+        .creation_frame_count = made->owner.frame_count,
+        .details = made->details.text,
     };
     granite_capture_occasion(&report);
     granite_release(object);
+}
+
+static void granite_hooks_report(const struct granite_happening *happening,
+                                 const struct granite_classification *classification,
+                                 enum granite_admission admission) {
+    struct composition *made = calloc(1, sizeof *made);
+    if (!made) return;
+    describe_exception(happening, classification, &made->message);
+    describe_subject(happening, classification, &made->subject);
+    if (admission != GRANITE_ADMIT_NEW || granite_occasion_count(classification->kind, classification->fingerprint,
+                                                                 made->subject.bytes, made->message.bytes)) {
+        granite_known_note_attempt(classification->fingerprint);
+        capture(happening, classification, made);
+    }
+    free(made);
 }
 
 /// With the GIL held.

@@ -260,8 +260,8 @@ import Testing
             #"threading.excepthook was called with it on thread "main" (7)"#
         ),
         (
-            .panic, "rust", "no value", "panic", #"Rust code panicked on thread "main" (7): no value."#,
-            #"it happened on thread "main" (7)"#
+            .panic, "rust", "PanicException: no value", "panic", #"Rust code panicked on thread "main" (7): no value."#,
+            #"the application's call ended with it on thread "main" (7)"#
         ),
     ])
     func exceptionsThatNobodyCaughtAndPanicsAreTold(

@@ -144,7 +144,7 @@ import Testing
         var covered = Set(MatrixEntry.all.map(\.category))
         let others: [(CrashReport.Kind, String?)] = [
             (.oomKill, nil), (.startup, nil), (.dump, nil), (.threadException, "ValueError"),
-            (.unraisable, "ValueError"),
+            (.unraisable, "ValueError"), (.uncaughtException, "ValueError"), (.panic, "PanicException: no value"),
         ]
         for (kind, message) in others {
             var facts = CrashFacts(kind: kind, pid: 1)

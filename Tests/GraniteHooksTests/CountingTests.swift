@@ -174,4 +174,20 @@ struct CountingTests {
         #expect(outcome.capture.message.hasPrefix("PanicException: called `Option::unwrap()` on a `None` value ("))
         #expect(outcome.capture.details["hook"] == "threading")
     }
+
+    @Test(arguments: HookedPython.installed)
+    func ofWhatTheApplicationReturnsToItsCallerOnlyPanicsAreTold(_ python: HookedPython) async throws {
+        let outcome = try await python.run(
+            """
+            class PanicException(BaseException): pass
+            note = library.granite_hooks_note_exception
+            note.argtypes = [ctypes.py_object] * 3
+            for error in (ValueError('x'), RuntimeError('x'), KeyboardInterrupt(), SystemExit(1), PanicException('boom')):
+                note(type(error), error, error.__traceback__)
+            """)
+        #expect(outcome.occasions.map(\.count) == [1])
+        #expect(outcome.capture.kind == .panic)
+        #expect(outcome.capture.message == "PanicException: boom")
+        #expect(outcome.capture.details["hook"] == "rust")
+    }
 }

@@ -189,6 +189,40 @@ struct HookTests {
         #expect(outcome.capture.kind == .unraisable)
     }
 
+    /// code.InteractiveInterpreter shows an error by itself only if nobody set a hook.
+    @Test(arguments: HookedPython.installed, ["", "threading"])
+    func aProgramThatAsksWhetherAHookIsSetHearsNo(_ python: HookedPython, _ imported: String) async throws {
+        let outcome = try await python.run(
+            """
+            import threading
+            print(sys.excepthook is sys.__excepthook__, sys.unraisablehook is sys.__unraisablehook__,
+                  threading.excepthook is getattr(threading, '__excepthook__', threading.excepthook))
+            print(sys.excepthook.__module__, sys.unraisablehook.__module__, threading.excepthook.__module__)
+            import code
+            class Console(code.InteractiveInterpreter):
+                def write(self, text):
+                    print(text.splitlines()[-1])
+            sys.excepthook = sys.__excepthook__
+            Console().runcode('1 / 0')
+            """, environment: ["GRANITE_TEST_IMPORT": imported])
+        #expect(outcome.output == "True True True\nsys sys _thread\nZeroDivisionError: division by zero\n")
+        #expect(outcome.occasions.isEmpty)
+    }
+
+    @Test func aHookThatEndsInPythonsOwnIsTold() async throws {
+        let outcome = try await HookedPython.usual.run(
+            """
+            def hook(*arguments):
+                print('mine')
+                sys.__excepthook__(*arguments)
+            sys.excepthook = hook
+            1 / 0
+            """)
+        #expect(outcome.output == "mine\n")
+        #expect(outcome.errors.contains("ZeroDivisionError: division by zero"))
+        #expect(outcome.occasions.map(\.count) == [1])
+    }
+
     @Test(arguments: HookedPython.installed)
     func aSubinterpreterHasHooksOfItsOwnOrNone(_ python: HookedPython) async throws {
         let outcome = try await python.run(

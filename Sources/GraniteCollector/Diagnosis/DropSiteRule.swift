@@ -68,7 +68,7 @@ enum DropSiteRule {
         case "unraisable": "sys.unraisablehook was called with it on \(here)"
         case "threading": "threading.excepthook was called with it on \(here)"
         case "sys": "sys.excepthook was called with it on \(here)"
-        default: "it happened on \(here)"
+        default: "the application's call ended with it on \(here)"
         }
     }
 }
