@@ -90,11 +90,15 @@ static void describe_origin(const struct granite_record *record, struct granite_
     if (record->place[0]) granite_details_add(details, "created_in", "%s", record->place);
 }
 
+/// Whether a type has the last component of a name that Rust or Python gives it.
+static bool has_name(void *type, const char *type_name) {
+    const char *own = *granite_type_word(type, GRANITE_TYPE_NAME);
+    return strcmp(granite_last_component(own), granite_last_component(type_name)) == 0;
+}
+
 /// Whether the message's type is the one that is watched.
 static bool is_named(const struct granite_watch *watch, void *type, const char *type_name) {
-    if (type) return granite_type_derives(type, watch->type);
-    const char *own = *granite_type_word(watch->type, GRANITE_TYPE_NAME);
-    return strcmp(granite_last_component(own), granite_last_component(type_name)) == 0;
+    return type ? granite_type_derives(type, watch->type) : has_name(watch->type, type_name);
 }
 
 /// The type of an instance is a type of interest, that of a function or a class is not.
@@ -118,6 +122,9 @@ void granite_describe_object(PyObjectPointer object, void *type, bool unsendable
         type = object;
         object = NULL;
     }
+    if (!type && object) type = granite_type_of(object);
+    // It is the message that knows what is bound to a thread; what was at hand may be another object.
+    if (type && unsendable && !has_name(type, type_name)) type = object = NULL;
     struct granite_release release = {0};
     if (!granite_releasing(&release) || !is_named(release.watch, type, type_name))
         release = (struct granite_release){0};
@@ -126,8 +133,8 @@ void granite_describe_object(PyObjectPointer object, void *type, bool unsendable
     char name[256] = "";
     if (type) granite_type_name(type, name, sizeof name);
     // A Rust class of which nobody said its module claims to be a builtin.
-    bool is_vague = !type || (strncmp(name, "builtins.", 9) == 0 && strstr(type_name, "::"));
-    if (is_vague ? type_name[0] : name[0]) granite_details_add(details, "type", "%s", is_vague ? type_name : name);
+    bool is_told = type_name[0] && (!type || !unsendable || strncmp(name, "builtins.", 9) == 0);
+    if (is_told || name[0]) granite_details_add(details, "type", "%s", is_told ? type_name : name);
 
     struct granite_watch *watch = type ? granite_watch_of(type) : NULL;
     if (!watch && type && unsendable) {

@@ -22,10 +22,18 @@ extension ReportText {
         guard let diagnosis = report.diagnosis else { return [] }
         let category = diagnosis.category.split(separator: "_").joined(separator: " ")
         let confidence = diagnosis.confidence.isEmpty ? "" : ", \(diagnosis.confidence)"
-        return labelled(
-            "Diagnosis",
-            category + confidence + (diagnosis.evidence.isEmpty ? "" : ": ")
-                + diagnosis.evidence.joined(separator: "; "))
+        let evidence = diagnosis.evidence
+        let title = category + confidence + (evidence.isEmpty ? "" : ":")
+        // What fills many lines is read by its points.
+        guard evidence.count > 3, evidence.lazy.map(\.unicodeScalars.count).reduce(0, +) > 4 * width else {
+            return labelled("Diagnosis", [title, evidence.joined(separator: "; ")].joined(separator: " "))
+        }
+        var lines = labelled("Diagnosis", title)
+        for point in evidence {
+            let first = TextLine(String(repeating: " ", count: Self.labelWidth) + "- ")
+            lines += TextLine.wrapped(first, point, hanging: Self.labelWidth + 2, width: width)
+        }
+        return lines
     }
 
     /// `11 threads: 8 idle, 2 waiting for the GIL, 1 event loop (--threads)`.

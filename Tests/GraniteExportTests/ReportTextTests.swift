@@ -235,6 +235,16 @@ struct ReportTextTests {
               0 Rust   (no symbol)           _granian.cpython-311-x86_64-linux-gnu.so+0x2240
                 1 frame of the runtime folded (--all)
 
+            Diagnosis  thread affinity, certain:
+                       - sys.unraisablehook was called on thread "blocking-3" (4719): PyO3
+                         cannot raise an error where an object is released, and leaks what
+                         it held
+                       - the garbage collector was running on that thread: the line it
+                         interrupted is innocent
+                       - memory grew by 47 MiB/s over 4 s
+                       - Granian before 2.1.2 has this bug: upgrade it; until then run it
+                         with --blocking-threads 1, so that one thread makes and releases
+                         these objects
             Counted    21,117 in 3.9 s, 1 reported: RuntimeError:
                        _granian::wsgi::io::WSGIProtocol is unsendable
 

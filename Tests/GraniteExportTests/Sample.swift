@@ -269,6 +269,14 @@ enum Sample {
         ]
         site.living = 36_161
         report.dropSite = site
+        report.diagnosis = Diagnosis(
+            category: .threadAffinity, confidence: .certain,
+            evidence: [
+                "sys.unraisablehook was called on thread \"blocking-3\" (4719): PyO3 cannot raise an error where an object is released, and leaks what it held",
+                "the garbage collector was running on that thread: the line it interrupted is innocent",
+                "memory grew by 47 MiB/s over 4 s",
+                "Granian before 2.1.2 has this bug: upgrade it; until then run it with --blocking-threads 1, so that one thread makes and releases these objects",
+            ])
         var occasion = CountedOccasion()
         occasion.kind = .dropSite
         occasion.message = "RuntimeError: _granian::wsgi::io::WSGIProtocol is unsendable"

@@ -205,6 +205,27 @@ struct OriginTests {
         #expect(lines["living"] == "1")
     }
 
+    /// PyO3's sentence may come out of any object's `__del__`.
+    @Test func theTypeIsTheMessagesNotTheOneThatIsAtHand() async throws {
+        let told = try await run(
+            try .usual,
+            """
+            class Other: pass
+            answers = [ask('unsendable::Bound', True, Other()), ask('absent::Type', True, Other()),
+                       ask('unsendable::Bound', True, unsendable.Bound)]
+            import origins
+            origins.answers += answers
+            kept = unsendable.Bound()
+            finish(numbers=[ask('x', False, Other())['details'].count('type=x'),
+                            ask('unsendable::Bound')['details'].count('living=1')])
+            """)
+        #expect(
+            told.answers.map(\.details) == [
+                "type=unsendable.Bound\n", "type=absent::Type\n", "type=unsendable.Bound\n",
+            ])
+        #expect(told.numbers == [1, 1])
+    }
+
     @Test(arguments: pythons)
     func theSearchChangesNothing(_ python: HookedPython) async throws {
         let told = try await run(

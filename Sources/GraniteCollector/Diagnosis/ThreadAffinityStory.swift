@@ -69,7 +69,7 @@ struct ThreadAffinityStory {
     private var creation: String? {
         guard site.ownerTid != nil else {
             return message.type.map { _ in
-                "where it was made is not known: Granite watches the type from now on, and the next report says it"
+                "where it was made is not known yet: a type is watched from its first report on, and the next one says it"
             }
         }
         let time = site.created.map { " at \($0.dropFirst(11).prefix(12)) UTC" } ?? ""
@@ -78,12 +78,17 @@ struct ThreadAffinityStory {
         return time.isEmpty && place.isEmpty ? nil : "it was made\(time)\(place)"
     }
 
+    /// The frames that the cycle goes through; all its steps are in the report.
     private var cycle: String? {
-        guard let steps = site.heldBy, !steps.isEmpty else { return nil }
+        guard let steps = site.heldBy, let first = steps.first else { return nil }
         let which = site.referrersOf == "another" ? "another living object of its type" : "it"
+        var frames: [String] = []
+        for step in steps.dropFirst() where step.hasPrefix("frame ") && !step.contains(") again") {
+            frames.append(String(step.dropFirst("frame ".count)))
+        }
+        let through = frames.isEmpty ? "" : ", and from there by " + frames.joined(separator: " and ")
         return
-            "\(which) is kept alive by a cycle, which only the garbage collector frees, on whichever thread that runs: "
-            + steps.joined(separator: " → ") + " → the object"
+            "\(which) is kept alive by a cycle of references through \(first)\(through): only the garbage collector frees it, on whichever thread that runs"
     }
 
     private var living: String? {
