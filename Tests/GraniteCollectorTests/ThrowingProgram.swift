@@ -14,6 +14,10 @@ struct ThrowingProgram: Sendable {
     static let rust = ThrowingProgram(source: "panicker.rs", compiler: "rustc", flags: ["-g", "--edition", "2021"])
     static let rustThatAborts = ThrowingProgram(
         source: "panicker.rs", compiler: "rustc", flags: ["-g", "--edition", "2021", "-C", "panic=abort"])
+    /// As wheels are: no function has a name.
+    static let rustWithoutNames = ThrowingProgram(
+        source: "panicker.rs", compiler: "rustc",
+        flags: ["--edition", "2021", "-C", "panic=abort", "-C", "strip=symbols"])
     /// Throws when it is called: for programs that load it.
     static let library = ThrowingProgram(
         source: "throw.cpp", compiler: "c++", flags: ["-g", "-O2", "-shared", "-fPIC", "-DEND=open"])

@@ -133,4 +133,14 @@ struct PanickingProgramTests {
         #expect(report.diagnosis?.confidence == "certain")
         #expect(run.thrown.isEmpty, "nothing is raised")
     }
+
+    @Test func aPanicThatAbortsIsPlacedWithoutNames() async throws {
+        let run = try await ThrowingProgram.rustWithoutNames.run("main", logged: false)
+        let report = try #require(run.report)
+        #expect(
+            report.reason?.contains(" called abort, likely because code of Rust panicked (") == true,
+            "\(report.reason ?? "")")
+        #expect(report.reason?.hasSuffix("panicker.rs:34:5).") == true)
+        #expect(report.diagnosis?.confidence == "likely")
+    }
 }

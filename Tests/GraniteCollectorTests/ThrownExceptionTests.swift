@@ -151,4 +151,61 @@ struct ThrownExceptionTests {
         facts.frames = [Self.frame(nil)]
         #expect(Diagnostician.diagnose(facts).reason == "A function of Rust panicked.")
     }
+
+    /// Made-up memory; what is in no range is not mapped.
+    private struct Memory: RemoteMemory {
+        var ranges: [UInt64: [UInt8]]
+        func read(_ ranges: [MemoryRange]) -> [[UInt8]?] {
+            ranges.map { range in
+                self.ranges[range.address].flatMap { $0.count >= range.length ? Array($0.prefix(range.length)) : nil }
+            }
+        }
+    }
+
+    private static let map = MemoryMap(
+        text: Array(
+            """
+            10000-20000 r-xp 00000000 08:01 7 /opt/app/wheel.so
+            20000-30000 r--p 00010000 08:01 7 /opt/app/wheel.so
+            30000-40000 r--p 00000000 08:01 8 /opt/app/other.so
+
+            """.utf8))
+
+    private static func place(_ path: UInt64, _ length: UInt64, _ line: UInt32, _ column: UInt32) -> [UInt8] {
+        withUnsafeBytes(of: path, Array.init) + withUnsafeBytes(of: length, Array.init)
+            + withUnsafeBytes(of: line, Array.init) + withUnsafeBytes(of: column, Array.init)
+    }
+
+    @Test func aPanicIsPlacedByTheConstantThatTheStackPointsTo() {
+        let memory = Memory(ranges: [
+            0x20100: Self.place(0x20800, 10, 42, 9), 0x20800: Array("src/lib.rs".utf8),
+            0x20200: Self.place(0x20900, 24, 7, 5), 0x20900: Array("library/core/src/cell.rs".utf8),
+        ])
+        let stack: [UInt64] = [1, 0x10008, 0x20008, 0x20200, 0x20200, 0x20100, .max]
+        let found = PanicPlace.find(stack: stack, map: Self.map, memory: memory)
+        #expect(found == PanicPlace(location: "src/lib.rs:42:9", module: "/opt/app/wheel.so"))
+        let standard = PanicPlace.find(stack: [0x20200], map: Self.map, memory: memory)
+        #expect(standard?.location == "library/core/src/cell.rs:7:5")
+    }
+
+    @Test(arguments: [
+        place(0x20800, 10, 0, 9), place(0x20800, 10, 42, 0), place(0x20800, 1 << 40, 42, 9),
+        place(0x30800, 10, 42, 9), place(0x10800, 10, 42, 9), place(0, 0, 0, 0), place(0x20801, 10, 42, 9), [],
+    ]) func whatIsNoPlaceIsNone(_ record: [UInt8]) {
+        let text = Array("src/lib.rs".utf8)
+        let memory = Memory(ranges: [
+            0x20100: record, 0x20800: text, 0x30800: text, 0x10800: text, 0x20801: Array("src/lib.c!".utf8),
+        ])
+        #expect(PanicPlace.find(stack: [0x20100], map: Self.map, memory: memory) == nil)
+    }
+
+    @Test func anAbortInCodeWithoutNamesIsLikelyAPanicIfItsPlaceIsInTheSameModule() {
+        var facts = Self.facts(Self.abort + [Self.frame(nil, "/opt/app/wheel.so")], nil)
+        facts.panicPlace = PanicPlace(location: "src/lib.rs:42:9", module: "/opt/app/wheel.so")
+        let verdict = Diagnostician.diagnose(facts)
+        #expect(verdict.reason == "wheel.so called abort, likely because code of Rust panicked (src/lib.rs:42:9).")
+        #expect(verdict.diagnosis.confidence == "likely")
+        facts.panicPlace?.module = "/opt/app/other.so"
+        #expect(Diagnostician.diagnose(facts).reason == "The program called abort.")
+    }
 }

@@ -273,6 +273,7 @@ struct ReportAssembler {
         facts.folded = crashed.folded
         facts.map = evidence.page.map
         facts.abortMessage = evidence.abortMessage
+        facts.panicPlace = evidence.panicPlace
         facts.isCollectingGarbage = evidence.python?.collecting
         return facts
     }
