@@ -68,6 +68,7 @@ static bool record_again(struct granite_crash_page *page, const struct granite_t
     uint32_t sequence = entry->sequence;
     first.sequence = sequence;
     first.tid = tid;
+    first.language |= GRANITE_THROW_AGAIN;
     first.time_ns = now_ns;
     memcpy(entry, &first, sizeof first);
     __atomic_store_n(&objects[number % GRANITE_MAX_THROWS], thrown->object, __ATOMIC_RELAXED);

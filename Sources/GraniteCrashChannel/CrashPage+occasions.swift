@@ -40,6 +40,8 @@ extension CrashPage {
         package var timeNanoseconds: UInt64
         /// `C++` or `Rust`, nil: of another runtime.
         package var language: String?
+        /// It was thrown before, perhaps by another thread; the frames are those of that throw.
+        package var isAgain = false
         /// Mangled.
         package var type: String
         package var message: String
@@ -55,14 +57,15 @@ extension CrashPage {
         ).filter { $0.tid != 0 && $0.sequence & 1 == 0 }.map { entry in
             Throw(
                 tid: entry.tid, timeNanoseconds: entry.time_ns, language: Self.language(entry.language),
-                type: text(of: entry.type), message: text(of: entry.message),
+                isAgain: entry.language & GRANITE_THROW_AGAIN != 0, type: text(of: entry.type),
+                message: text(of: entry.message),
                 frames: words(of: entry.frames, count: min(Int(entry.frame_count), Int(GRANITE_MAX_THROW_FRAMES))).map(
                     Address.init))
         }.sorted { $0.timeNanoseconds < $1.timeNanoseconds }
     }
 
     private static func language(_ number: UInt32) -> String? {
-        switch number {
+        switch number & ~GRANITE_THROW_AGAIN {
         case GRANITE_THROW_CPLUSPLUS.rawValue: "C++"
         case GRANITE_THROW_RUST.rawValue: "Rust"
         default: nil

@@ -75,7 +75,10 @@ extension Frame {
 
     private static let dyingPrefixes = [
         "core::panicking::", "std::panicking::", "std::sys::backtrace::__rust_end_short_backtrace",
-        "__rustc::rust_begin_unwind",
+        "__rustc::rust_begin_unwind", "__rustc::rust_panic", "__rustc::__rust_start_panic", "__rustc::__rust_abort",
+        "rust_panic", "__rust_start_panic", "__rust_abort", "std::process::abort",
+        "std::sys::pal::unix::abort_internal",
+        "core::option::unwrap_failed", "core::option::expect_failed", "core::result::unwrap_failed",
         "__cxxabiv1::__terminate", "__gnu_cxx::__verbose_terminate_handler", "swift::fatalError",
         "_swift_stdlib_reportFatalError",
         "_assertionFailure(", "_fatalErrorMessage(", "Swift._assertionFailure(", "Swift._fatalErrorMessage(",
@@ -93,7 +96,7 @@ extension Frame {
         "swift::", "swift_", "_dispatch_", "thunk for ", "reabstraction thunk", "partial apply",
         "protocol witness for ", "granite_thread_",
         "std::rt::lang_start", "std::sys::backtrace::__rust_begin_short_backtrace",
-        "core::ops::function::FnOnce::call_once",
+        "core::ops::function::FnOnce::call_once", "std::panic::catch_unwind", "__rust_try",
     ]
 
     private static let runtimeModules = [

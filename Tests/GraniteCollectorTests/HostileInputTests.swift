@@ -45,6 +45,39 @@ import Testing
         return assembler.assemble(ending: Ending())
     }
 
+    @Test func whateverStandsInTheRingOfThrowsIsBounded() async throws {
+        let original = try await Self.realPage()
+        try await FakeSupervisor.onThread {
+            let symbolizer = Symbolizer()
+            var random = SplitMix(state: 11)
+            let size = MemoryLayout<granite_throw>.stride
+            for _ in 0..<40 {
+                var page = original
+                page.withUnsafeMutableBytes { bytes in
+                    let capture = Int(GRANITE_OFFSET_CAPTURE.rawValue)
+                    let signal = MemoryLayout<granite_capture>.offset(of: \.signal_number)!
+                    bytes.storeBytes(of: SIGABRT, toByteOffset: capture + signal, as: Int32.self)
+                    let tid = bytes.load(
+                        fromByteOffset: capture + MemoryLayout<granite_capture>.offset(of: \.crashed_tid)!,
+                        as: UInt32.self)
+                    for entry in 0..<Int(GRANITE_MAX_THROWS) {
+                        let start = Int(GRANITE_OFFSET_THROWS.rawValue) + entry * size
+                        for offset in 0..<size { bytes[start + offset] = UInt8(truncatingIfNeeded: random.next()) }
+                        bytes.storeBytes(of: 2, toByteOffset: start, as: UInt32.self)
+                        bytes.storeBytes(of: tid, toByteOffset: start + 4, as: UInt32.self)
+                        if random.next() % 2 == 0 {
+                            bytes.storeBytes(of: UInt64(entry), toByteOffset: start + 8, as: UInt64.self)
+                        }
+                    }
+                }
+                let report = try Self.report(ofPage: page, symbolizer: symbolizer)
+                #expect((report.thrown?.frames?.count ?? 0) <= Int(GRANITE_MAX_THROW_FRAMES))
+                #expect((report.thrown?.ageMilliseconds ?? 0) >= 0)
+                #expect(try CrashReport.decode(report.encoded()).thrown == report.thrown)
+            }
+        }
+    }
+
     @Test func anyDamageToAPageStillGivesAReportThatCanBeReadBack() async throws {
         let original = try await Self.realPage()
         try await FakeSupervisor.onThread {

@@ -14,6 +14,10 @@ struct ThrowingProgram: Sendable {
     static let rust = ThrowingProgram(source: "panicker.rs", compiler: "rustc", flags: ["-g", "--edition", "2021"])
     static let rustThatAborts = ThrowingProgram(
         source: "panicker.rs", compiler: "rustc", flags: ["-g", "--edition", "2021", "-C", "panic=abort"])
+    /// As wheels are: no function has a name.
+    static let rustWithoutNames = ThrowingProgram(
+        source: "panicker.rs", compiler: "rustc",
+        flags: ["--edition", "2021", "-C", "panic=abort", "-C", "strip=symbols"])
     /// Throws when it is called: for programs that load it.
     static let library = ThrowingProgram(
         source: "throw.cpp", compiler: "c++", flags: ["-g", "-O2", "-shared", "-fPIC", "-DEND=open"])
@@ -68,7 +72,11 @@ struct ThrowingProgram: Sendable {
     ///
     /// - Parameter logged: its end is told with what it wrote on standard error.
     func run(_ name: String, _ arguments: [String] = [], logged: Bool = true) async throws -> Ended {
-        let program = try await built()
+        try await Self.run(try await built().path, [name] + arguments, logged: logged)
+    }
+
+    /// Any program that installs the capture with descriptors 10 and 11.
+    static func run(_ program: String, _ arguments: [String], logged: Bool = true) async throws -> Ended {
         return try await FakeSupervisor.onThread {
             let supervisor = try FakeSupervisor()
             let log = supervisor.directory.file("stderr")
@@ -81,7 +89,7 @@ struct ThrowingProgram: Sendable {
             defer { supervisor.release(worker) }
             worker.pid = try ProbeProcess.spawn(
                 "/usr/bin/env",
-                ["LD_PRELOAD=\(Self.preload.path)", "RUST_BACKTRACE=0", program.path, name] + arguments,
+                ["LD_PRELOAD=\(Self.preload.path)", "RUST_BACKTRACE=0", program] + arguments,
                 descriptors: [worker.page: 10, its: 11, errors: 2])
             close(its)
             try supervisor.watch(worker)

@@ -15,7 +15,7 @@ struct ThrowingProgramTests {
         #expect(run.thrown.allSatisfy { $0.language == "C++" })
         #expect(run.thrown.allSatisfy { $0.frames.count > 4 })
         #expect(run.thrown[4].frames == run.thrown[2].frames, "`throw;` is no new place")
-        #expect(run.thrown[4].frames != run.thrown[3].frames)
+        #expect(run.thrown.map(\.isAgain) == [false, false, false, false, true])
     }
 
     @Test func aMillionExceptionsPassThroughUnchanged() async throws {
@@ -132,5 +132,15 @@ struct PanickingProgramTests {
             report.reason?.hasPrefix("panicker::checked panicked (panicker.rs:34") == true, "\(report.reason ?? "")")
         #expect(report.diagnosis?.confidence == "certain")
         #expect(run.thrown.isEmpty, "nothing is raised")
+    }
+
+    @Test func aPanicThatAbortsIsPlacedWithoutNames() async throws {
+        let run = try await ThrowingProgram.rustWithoutNames.run("main", logged: false)
+        let report = try #require(run.report)
+        #expect(
+            report.reason?.contains(" called abort, likely because code of Rust panicked (") == true,
+            "\(report.reason ?? "")")
+        #expect(report.reason?.hasSuffix("panicker.rs:34:5).") == true)
+        #expect(report.diagnosis?.confidence == "likely")
     }
 }

@@ -77,4 +77,13 @@ import Testing
             #expect(demangled(raw).name.utf8.count <= 4096)
         }
     }
+
+    @Test(arguments: [
+        ("St13runtime_error", "std::runtime_error"), ("i", "int"), ("PKc", "char const*"),
+        ("N3app6FailedE", "app::Failed"), ("", ""), ("!", "!"),
+        ("St17_Nested_exceptionISt11logic_errorE", "std::_Nested_exception<std::logic_error>"),
+        ("N3app6Fail", "N3app6Fail"),
+    ]) func showsTheNamesOfTypes(_ raw: String, _ name: String) {
+        #expect(demangledType(raw) == name)
+    }
 }

@@ -182,13 +182,15 @@ struct granite_occasion {
 
 /// enum of granite_throw.language
 enum granite_throw_language { GRANITE_THROW_OTHER = 0, GRANITE_THROW_CPLUSPLUS = 1, GRANITE_THROW_RUST = 2 };
+/// A bit of granite_throw.language: it was thrown before, perhaps by another thread, and the frames are those of that throw.
+#define GRANITE_THROW_AGAIN 0x100u
 
 /// An exception of C++ or a panic of Rust, as it was thrown. `sequence` is odd while it is written. Written by the thread that throws.
 struct granite_throw {
     uint32_t sequence;
     uint32_t tid;
     uint64_t time_ns;      ///< CLOCK_MONOTONIC
-    uint32_t language;     ///< enum granite_throw_language
+    uint32_t language;     ///< enum granite_throw_language, and GRANITE_THROW_AGAIN
     uint32_t frame_count;
     char type[160];        ///< mangled name of the type, "" if it is not known
     char message[256];     ///< what() or the panic's text, "" if it is not known

@@ -264,6 +264,7 @@ struct ReportAssembler {
         facts.folded = crashed.folded
         facts.map = evidence.page.map
         facts.abortMessage = evidence.abortMessage
+        facts.panicPlace = evidence.panicPlace
         facts.isCollectingGarbage = evidence.python?.collecting
         facts.collectedGeneration = report.python?.collectedGeneration
         return facts

@@ -29,17 +29,14 @@ struct ThrownExceptions {
         }
     }
 
-    /// Where `cause` was thrown first: one that was thrown again has the place of its first throw, and the thread that threw it again.
+    /// The first throw of one that was thrown again, as far as it is still known: by this thread, else by another.
     func origin(of cause: CrashPage.Throw) -> CrashPage.Throw {
-        let first = thrown.first {
-            $0.type == cause.type && $0.language == cause.language && $0.frames == cause.frames && !$0.frames.isEmpty
+        guard cause.isAgain else { return cause }
+        let alike = thrown.filter {
+            !$0.isAgain && $0.type == cause.type && $0.language == cause.language && $0.frames == cause.frames
                 && $0.timeNanoseconds <= cause.timeNanoseconds
         }
-        // Threads with equal stacks may have thrown alike; the thread's own throw is nearer.
-        let isItsOwn = thrown.contains {
-            $0.tid == cause.tid && $0.frames == cause.frames && $0.timeNanoseconds < cause.timeNanoseconds
-        }
-        return isItsOwn ? cause : first ?? cause
+        return alike.last { $0.tid == cause.tid } ?? alike.last ?? cause
     }
 
     func report(

@@ -12,25 +12,36 @@ enum AbortRule {
         let text =
             kept.map(fromGlibc)
             ?? RuntimeText.last(in: facts.logTail) { RuntimeTextProof($0.source, facts.frames) != .refuted }
+        let ofStack = ThrownSentence.ofStack(facts)
         let isProven = kept != nil || text.map { RuntimeTextProof($0.source, facts.frames) == .proven } ?? true
         let caller = caller(facts.frames)
-        var evidence = [caller.map { account(of: $0, text, facts) } ?? "the signal is SIGABRT"]
+        var evidence = [
+            caller.map { account(of: $0, text, throughRuntime: ofStack != nil, facts) } ?? "the signal is SIGABRT"
+        ]
         if let kept {
             evidence.append("glibc's abort message: \(kept)")
         } else if let text {
             evidence.append("the last message on stderr: \(text.line)")
         }
         if let thrown = facts.thrown { evidence.append(ThrownSentence.evidence(thrown, crashedTid: facts.crashedTid)) }
+        let likely = text == nil && ofStack == nil ? ThrownSentence.likelyPanic(facts) : nil
+        if likely != nil, let place = facts.panicPlace {
+            evidence.append("the stack points to a place in code of Rust, \(place.location)")
+        }
         let reason =
-            if let text, isProven { sentence(text, caller, facts) } else if let known = ThrownSentence.ofStack(facts) {
-                known
-            } else { plain(caller, facts, hint: text) }
+            if let text, isProven { sentence(text, caller, facts) } else {
+                ofStack ?? likely ?? plain(caller, facts, hint: text)
+            }
         let isHeap = text.map { $0.source == .glibc && isHeapCorruption($0.message) } ?? false
-        return Verdict(isHeap ? .heapCorruption : .abort, isProven ? .certain : .likely, evidence, reason)
+        let isCertain = (isProven || ofStack != nil) && likely == nil
+        return Verdict(isHeap ? .heapCorruption : .abort, isCertain ? .certain : .likely, evidence, reason)
     }
 
-    private static func account(of caller: String, _ text: RuntimeText?, _ facts: CrashFacts) -> String {
+    private static func account(
+        of caller: String, _ text: RuntimeText?, throughRuntime: Bool, _ facts: CrashFacts
+    ) -> String {
         switch text?.source {
+        case nil where throughRuntime: "abort was reached from \(caller) through its language's runtime"
         case .rust, .cxx, .cxxPureVirtual: "abort was reached from \(caller) through its language's runtime"
         case .swift, .python, .glibc, .assertion, nil: "\(caller) called \(road(facts.frames))"
         }

@@ -46,6 +46,8 @@ package struct CrashFacts: Sendable {
     package var logTail: [String] = []
     /// glibc's `__abort_msg`.
     package var abortMessage: String?
+    /// A place of Rust code that the crashed thread's stack points to, of an abort or a panic.
+    package var panicPlace: PanicPlace?
     package var dropSite: DropSite?
     /// The exception that ended the crashed thread, or may have.
     package var thrown: ThrownException?

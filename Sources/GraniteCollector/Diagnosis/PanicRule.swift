@@ -11,10 +11,11 @@ enum PanicRule {
         var evidence = ["Rust's runtime raised a panic on \(thread)"]
         if let text { evidence.append("the last message on stderr: \(text.line)") }
         evidence.append("the panic may have been caught: the process went on")
-        let place = (text?.location).map { " (\(SourcePath.name($0)))" } ?? site?.place ?? ""
+        let known = (text?.location).map { " (\(SourcePath.name($0)))" } ?? site?.place
+        let place = known ?? facts.panicPlace.map { " (\($0.location))" } ?? ""
         let said = text.map { $0.message.isEmpty ? "" : ": \($0.message)" } ?? ""
         let python = Wording.pythonClause(facts.frames).map { ", \($0)" } ?? ""
-        let who = site?.name ?? "A function of Rust"
+        let who = site?.name ?? "A function of \(facts.panicPlace.map { SourcePath.name($0.module) } ?? "Rust")"
         return Verdict(.panic, .certain, evidence, Wording.sentence("\(who) panicked\(place)\(python)\(said)"))
     }
 }

@@ -42,6 +42,7 @@ enum RuntimeTextProof: Equatable {
     /// libstdc++-v3/libsupc++, libcxxabi/src
     private static let cxx = [
         "std::terminate", "std::__terminate", "__cxxabiv1", "__gnu_cxx::__verbose_terminate_handler", "__cxa_throw",
-        "__cxa_rethrow", "__cxa_pure_virtual", "__cxa_call_terminate", "demangling_terminate_handler", "__gxx_personality_v0",
+        "__cxa_rethrow", "__cxa_pure_virtual", "__cxa_call_terminate", "demangling_terminate_handler",
+        "__gxx_personality_v0",
     ]
 }

@@ -30,6 +30,18 @@ enum ThrownSentence {
         return Wording.sentence("\(site?.name ?? who) threw \(type)\(site?.place ?? ""), \(end)\(said)")
     }
 
+    /// For code without names that called abort: Rust's machinery, if the stack points to a place in the same module.
+    static func likelyPanic(_ facts: CrashFacts) -> String? {
+        guard let place = facts.panicPlace,
+            let caller = facts.frames.prefix(16).first(where: {
+                $0.kind == .native && $0.module.map { !SourcePath.name($0).hasPrefix("libc.so") } == true
+            }), caller.symbol == nil, caller.module == place.module
+        else { return nil }
+        return Wording.sentence(
+            "\(SourcePath.name(place.module)) called abort, likely because code of Rust panicked (\(place.location))"
+                + (Wording.pythonClause(facts.frames).map { ", \($0)" } ?? ""))
+    }
+
     /// What the stack of an abort says of a panic or an exception; nil if it was neither.
     static func ofStack(_ facts: CrashFacts) -> String? {
         let site = AbortRule.site(facts.frames)

@@ -12,6 +12,8 @@ package struct Evidence: Sendable {
     /// Bytes at the crashed thread's registers, by index in DWARF order; only where they point into memory.
     package var nearRegisters: [Int: [UInt8]] = [:]
     package var abortMessage: String?
+    /// Of an abort or a panic.
+    package var panicPlace: PanicPlace?
     /// The walked threads, the crashed one first; empty if no file may be opened.
     package var unwound: [UnwoundThread] = []
     /// What follows each word that may be a Swift async context (``UnwoundThread/asyncContexts``): where its callers resume, innermost

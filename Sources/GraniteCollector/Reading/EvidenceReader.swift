@@ -55,6 +55,10 @@ struct EvidenceReader {
                 evidence.abortMessage = AbortMessage.read(
                     modules: evidence.modules, images: evidence.images, memory: live)
             }
+            if evidence.page.capture?.signalNumber == SIGABRT || evidence.page.capture?.kind == .panic {
+                evidence.panicPlace = PanicPlace.find(
+                    stack: PanicPlace.stack(of: evidence.page), map: evidence.page.map, memory: live)
+            }
         } else {
             evidence.images = ModuleIdentity.images(
                 of: evidence.modules, memory: nil, vdso: evidence.page.vdso, opensFiles: opensFiles)
