@@ -22,7 +22,8 @@ import ArgumentParser
             read; 64 wrong usage; 65 damaged report.
             """,
         subcommands: [
-            ListCommand.self, ShowCommand.self, DumpCommand.self, CoreCommand.self, AttachCommand.self, ResymbolicateCommand.self, SymbolsCommand.self,
+            ListCommand.self, ShowCommand.self, DumpCommand.self, CoreCommand.self, AttachCommand.self,
+            ResymbolicateCommand.self, SymbolsCommand.self,
             CollectCommand.self,
         ])
 }

@@ -119,7 +119,10 @@ import Testing
         if let strace = MatrixLibraries.find("strace") {
             let traced = try Command(URL(fileURLWithPath: "/bin/sleep"), ["600"])
             let tracer = try Command(strace, ["-p", "\(traced.pid)"])
-            #expect(await Command.eventually { refusal(traced.pid).contains("traced already, by process \(tracer.pid) (strace)") })
+            #expect(
+                await Command.eventually {
+                    refusal(traced.pid).contains("traced already, by process \(tracer.pid) (strace)")
+                })
             tracer.send(signal: SIGKILL)
             traced.send(signal: SIGKILL)
         }

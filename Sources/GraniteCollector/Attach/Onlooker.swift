@@ -47,7 +47,9 @@ struct Onlooker {
 
     /// Short name of the program.
     var program: String {
-        facts.executable?.split(separator: "/").last.map { $0.split(separator: " ").first.map(String.init) ?? String($0) }
+        facts.executable?.split(separator: "/").last.map {
+            $0.split(separator: " ").first.map(String.init) ?? String($0)
+        }
             ?? ProcFiles.name(of: pid, in: pid)
     }
 

@@ -32,7 +32,9 @@ package struct CoreReport {
         let clock = StepClock()
         let map = CoreMap.make(core, notes)
         let memory = CoreMemory(core, map: map)
-        let threads = threads
+        var threads = threads
+        let handled = handled(threads[0], map, memory)
+        if let handled { threads[0].registers = handled.registers }
         let snapshot = SnapshotCopy.take(threads, map: map, memory: memory)
         let modules = map.modules()
         let images = ModuleIdentity.images(of: modules, memory: memory, vdso: nil)
@@ -44,7 +46,7 @@ package struct CoreReport {
             status: .init(
                 pid: process, pythonRuntime: python.map { Address($0.runtime) },
                 pythonVersion: python?.versionHex ?? 0),
-            capture: capture(threads, snapshot), threads: threads, map: map, snapshot: snapshot)
+            capture: capture(threads, snapshot, handled), threads: threads, map: map, snapshot: snapshot)
         page.problems = problems(memory)
         var facts = ProcessFacts()
         facts.executable = executable
@@ -64,14 +66,35 @@ package struct CoreReport {
         }
     }
 
-    private func capture(_ threads: [RawThread], _ snapshot: CrashSnapshot) -> CrashPage.Capture {
+    /// What the process died of; 0: of nothing.
+    private var number: Int32 {
         let told = notes.signal?.number ?? notes.threads[0].signal
         // gdb's gcore notes the stop that it made itself.
-        let number = signal ?? (Self.stops.contains(told) || told < 0 ? 0 : told)
+        return signal ?? (Self.stops.contains(told) || told < 0 ? 0 : told)
+    }
+
+    /// The fault behind a signal that the program sent to itself, or that the kernel forced on it (SI_KERNEL).
+    private func handled(_ thread: RawThread, _ map: MemoryMap, _ memory: CoreMemory) -> HandledSignal? {
+        guard let signal = notes.signal, signal.number == number, number != SIGABRT,
+            signal.code == 0x80 || signal.code <= 0 && signal.senderPID == notes.pid
+        else { return nil }
+        return HandledSignal.find(number, on: thread, map: map, memory: memory)
+    }
+
+    private func capture(
+        _ threads: [RawThread], _ snapshot: CrashSnapshot, _ handled: HandledSignal?
+    ) -> CrashPage.Capture {
         var capture = CrashPage.Capture(
             kind: number > 0 ? .signal : .dump, thread: UInt32(truncatingIfNeeded: threads[0].tid),
             threadCount: threads.count, timeNanoseconds: core.writtenNanoseconds)
         capture.signalNumber = number
+        if let handled {
+            capture.signalCode = handled.code
+            capture.signalAddress = Address(handled.address)
+            capture.trapNumber = handled.trapNumber
+            capture.errorCode = handled.errorCode
+            return capture
+        }
         guard let signal = notes.signal, signal.number == number else { return capture }
         capture.signalCode = signal.code
         capture.signalErrno = signal.errno
@@ -97,10 +120,12 @@ package struct CoreReport {
         var problems: [String] = []
         if core.isTruncated {
             problems.append(
-                "The core dump is cut off: memory that it should hold is missing (a limit of its size, or a full disk).")
+                "The core dump is cut off: memory that it should hold is missing (a limit of its size, or a full disk)."
+            )
         }
         if notes.files.isEmpty {
-            problems.append("The core dump does not say which files were mapped (NT_FILE): names of functions are missing.")
+            problems.append(
+                "The core dump does not say which files were mapped (NT_FILE): names of functions are missing.")
         }
         problems += memory.missingFiles.sorted().map {
             "\($0) is not here in the build that the process had loaded: its code, which is not in the core dump, is missing."
