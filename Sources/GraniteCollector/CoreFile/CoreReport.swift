@@ -13,11 +13,16 @@ package struct CoreReport {
     private let notes: CoreNotes
     private let pid: Int32?
     private let signal: Int32?
+    private let witness: CoreWitness?
 
     /// - Parameters:
     ///   - pid: of the process, where the core was made in a container that counts its own; nil: what the core says.
     ///   - signal: that the kernel passed to its core handler; nil: what the core says.
-    package init(_ core: CoreFile, pid: Int32? = nil, signal: Int32? = nil) throws(CollectorError) {
+    ///   - witness: what the process told while it was dumped; nil: it was gone.
+    package init(
+        _ core: CoreFile, pid: Int32? = nil, signal: Int32? = nil, witness: CoreWitness? = nil
+    ) throws(CollectorError) {
+        self.witness = witness
         self.core = core
         self.pid = pid
         self.signal = signal
@@ -48,22 +53,27 @@ package struct CoreReport {
                 pythonVersion: python?.versionHex ?? 0),
             capture: capture(threads, snapshot, handled), threads: threads, map: map, snapshot: snapshot)
         page.problems = problems(memory)
-        var facts = ProcessFacts()
-        facts.executable = executable
-        facts.argv = (notes.arguments ?? "").split(separator: " ").map(String.init)
+        var facts = witness?.facts ?? ProcessFacts()
+        facts.executable = executable ?? facts.executable
+        if facts.argv.isEmpty { facts.argv = (notes.arguments ?? "").split(separator: " ").map(String.init) }
         let name = executable?.split(separator: "/").last.map(String.init) ?? notes.name ?? "process \(process)"
         let evidence = EvidenceReader(socket: -1, isFull: true).read(page, live: memory, clock: clock)
-        return ForeignProcess(pid: process, program: name, facts: facts, isElsewhere: true).report(
+        return ForeignProcess(pid: process, program: name, facts: facts, isElsewhere: witness == nil).report(
             of: evidence, symbolizer: symbolizer)
     }
 
     private var threads: [RawThread] {
-        let leader = notes.pid
-        return notes.threads.enumerated().map { index, thread in
+        notes.threads.enumerated().map { index, thread in
             RawThread(
-                tid: Int(thread.tid), name: thread.tid == leader ? notes.name ?? "" : "", isCrashed: index == 0,
+                tid: Int(thread.tid), name: name(of: thread.tid), isCrashed: index == 0,
                 hasRegisters: true, fsBase: thread.threadPointer, registers: thread.registers)
         }
+    }
+
+    /// A core has the first thread's alone. In a container the process counts its threads differently than the witness.
+    private func name(of thread: Int32) -> String {
+        if pid == notes.pid, let name = witness?.names[thread] { return name }
+        return thread == notes.pid ? notes.name ?? "" : ""
     }
 
     /// What the process died of; 0: of nothing.
