@@ -63,11 +63,13 @@ struct CoreCommand: ParsableCommand {
             try store.checkWritable()
             let report: CrashReport
             do throws(CollectorError) {
+                let witness = file == "-" ? pid.flatMap(CoreWitness.init) : nil
                 let core =
                     file == "-"
                     ? try CoreSpool.fromStandardInput(directory: store.directory.path, maxBytes: maxSize << 20)
                     : try CoreFile(path: file)
-                report = try CoreReport(core, pid: pid, signal: signal).make(symbolizer: .beside(store))
+                report = try CoreReport(core, pid: pid, signal: signal, witness: witness).make(
+                    symbolizer: .beside(store))
             } catch {
                 Output.complain(error.description)
                 throw ExitCode(error.code == .unusableCore ? 65 : 1)

@@ -1,5 +1,6 @@
 // A thread in each system call that waits. Whatever comes back is said on standard output; on SIGUSR1 the calls that are interrupted say so.
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <linux/futex.h>
 #include <poll.h>
@@ -109,17 +110,19 @@ int main(void) {
     sigaddset(&asked, SIGUSR1);
     pthread_sigmask(SIG_BLOCK, &asked, 0);
     for (int i = 0; i < count; i++) pthread_create(&threads[i], 0, waits[i], 0);
-    // All wait when their state says so.
-    for (int i = 0, asleep = 0; asleep < count && i < 10000; i++, usleep(1000)) {
+    // All wait when the state of each says so.
+    for (int asleep = 0, i = 0; asleep < count && i < 20000; i++, usleep(1000)) {
         asleep = 0;
-        char path[64], text[256];
-        for (int thread = 0; thread < count; thread++) {
-            snprintf(path, sizeof path, "/proc/self/task/%d/stat", (int)(getpid() + 1 + thread));
+        DIR *tasks = opendir("/proc/self/task");
+        for (struct dirent *task; tasks && (task = readdir(tasks));) {
+            char path[300], text[256];
+            snprintf(path, sizeof path, "/proc/self/task/%s/stat", task->d_name);
             FILE *file = fopen(path, "r");
             if (!file) continue;
             if (fgets(text, sizeof text, file) && strstr(text, ") S ")) asleep++;
             fclose(file);
         }
+        if (tasks) closedir(tasks);
     }
     if (write(1, "ready\n", 6) < 0) return 1;
     int signal;

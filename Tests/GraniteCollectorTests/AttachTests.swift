@@ -31,7 +31,7 @@ import Testing
             try #require(MatrixLibraries.find("cc")), ["-O1", "-pthread", "-o", program.path, source])
         try #require(build.ending == .code(0), "\(build.errors)")
         let process = try Command(program)
-        try #require(await Command.eventually { process.standardOutput.contains("ready") })
+        try #require(await Command.eventually { process.standardOutput.contains("ready") }, "\(process.standardError)")
         for _ in 0..<5 {
             let report = try AttachReport(pid: process.pid).make(symbolizer: Symbolizer())
             #expect((report.threads?.count ?? 0) >= 12)
@@ -119,7 +119,12 @@ import Testing
         if let strace = MatrixLibraries.find("strace") {
             let traced = try Command(URL(fileURLWithPath: "/bin/sleep"), ["600"])
             let tracer = try Command(strace, ["-p", "\(traced.pid)"])
-            #expect(await Command.eventually { refusal(traced.pid).contains("traced already, by process \(tracer.pid) (strace)") })
+            let isTraced = await Command.eventually {
+                let status = try? String(contentsOfFile: "/proc/\(traced.pid)/status", encoding: .utf8)
+                return status?.contains("TracerPid:\t\(tracer.pid)\n") == true
+            }
+            #expect(isTraced)
+            #expect(refusal(traced.pid).contains("traced already, by process \(tracer.pid) (strace)"))
             tracer.send(signal: SIGKILL)
             traced.send(signal: SIGKILL)
         }

@@ -17,15 +17,22 @@ struct CoreDump: Sendable {
 
     static let gcore = MatrixLibraries.find("gcore")
 
-    /// Runs a program to its death.
+    /// Runs a program to its death, with no signal blocked.
     init(ofDyingProgram program: URL, _ arguments: [String]) async throws {
-        folder = try TemporaryDirectory()
-        let run = try await Command.run(
-            URL(fileURLWithPath: "/bin/sh"),
-            ["-c", "ulimit -c unlimited && exec \"$0\" \"$@\"", program.path] + arguments,
-            environment: ["SWIFT_BACKTRACE": "enable=no"], directory: folder.url)
+        let folder = try TemporaryDirectory()
+        let status = try await FakeSupervisor.onThread {
+            let pid = try ProbeProcess.spawn(
+                "/bin/sh",
+                ["-c", "cd \"$0\" && ulimit -c unlimited && exec \"$@\" 2>&1", folder.url.path, program.path]
+                    + arguments,
+                descriptors: [:])
+            var status: Int32 = 0
+            while waitpid(pid, &status, 0) < 0, errno == EINTR {}
+            return status
+        }
         let name = try FileManager.default.contentsOfDirectory(atPath: folder.url.path).first { $0.hasPrefix("core") }
-        path = folder.file(try #require(name, "no core: \(run.ending) \(run.errors)")).path
+        path = folder.file(try #require(name, "no core; wait status \(status)")).path
+        self.folder = folder
     }
 
     /// Of a running process, which goes on.

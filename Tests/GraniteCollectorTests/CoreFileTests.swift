@@ -45,7 +45,9 @@ import Testing
         let cut = dump.folder.file("cut").path
         var reports = 0
         var refusals = 0
-        let lengths = Array(0..<256) + stride(from: 256, to: 8192, by: 61) + stride(from: 8192, to: whole.count, by: whole.count / 100)
+        let lengths =
+            Array(0..<256) + stride(from: 256, to: 8192, by: 61)
+            + stride(from: 8192, to: whole.count, by: whole.count / 100)
         for length in lengths {
             try whole.prefix(length).write(to: URL(fileURLWithPath: cut))
             do {
@@ -93,16 +95,22 @@ import Testing
         #expect(try CoreReport(CoreFile(path: damaged)).make(symbolizer: symbolizer).threads?.isEmpty == false)
     }
 
-    @Test(arguments: [
-        ([], "is empty"), (Array("hello, world, this is a text of more than sixty-four bytes in all, no core".utf8), "is not a core dump"),
-        ([0x28, 0xb5, 0x2f, 0xfd, 0, 0], "zstd -d"), ([0x04, 0x22, 0x4d, 0x18], "lz4 -d"), ([0x1f, 0x8b, 8], "gzip -d"),
-        ([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00], "xz -d"), (Array("KDUMP   ".utf8), "of a kernel"),
-        ([0x7f, 0x45, 0x4c, 0x46], "cut off"),
-        ([0x7f, 0x45, 0x4c, 0x46, 1, 1] + Array(repeating: UInt8(0), count: 64), "32-bit"),
-        ([0x7f, 0x45, 0x4c, 0x46, 2, 2] + Array(repeating: UInt8(0), count: 64), "big-endian"),
-        (elf(type: 2, machine: 62), "is an executable"), (elf(type: 1, machine: 62), "object file"),
-        (elf(type: 4, machine: 22), "is of s390x"),
-    ] as [([UInt8], String)])
+    @Test(
+        arguments: [
+            ([], "is empty"),
+            (
+                Array("hello, world, this is a text of more than sixty-four bytes in all, no core".utf8),
+                "is not a core dump"
+            ),
+            ([0x28, 0xb5, 0x2f, 0xfd, 0, 0], "zstd -d"), ([0x04, 0x22, 0x4d, 0x18], "lz4 -d"),
+            ([0x1f, 0x8b, 8], "gzip -d"),
+            ([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00], "xz -d"), (Array("KDUMP   ".utf8), "of a kernel"),
+            ([0x7f, 0x45, 0x4c, 0x46], "cut off"),
+            ([0x7f, 0x45, 0x4c, 0x46, 1, 1] + Array(repeating: UInt8(0), count: 64), "32-bit"),
+            ([0x7f, 0x45, 0x4c, 0x46, 2, 2] + Array(repeating: UInt8(0), count: 64), "big-endian"),
+            (elf(type: 2, machine: 62), "is an executable"), (elf(type: 1, machine: 62), "object file"),
+            (elf(type: 4, machine: 22), "is of s390x"),
+        ] as [([UInt8], String)])
     func fileThatIsNoCoreIsRefusedWithASentence(_ bytes: [UInt8], _ sentence: String) throws {
         let folder = try TemporaryDirectory()
         let file = folder.file("file")

@@ -11,11 +11,20 @@ import Testing
     .enabled(if: CoreDump.isWrittenByKernel, "the kernel's core_pattern gives cores to another program"),
     .timeLimit(.minutes(5)))
 struct CoreMatrixTests {
-    /// What the crash page alone knows: notes of the runtime, what was thrown.
+    /// Cases that no core can show: a limit of the file size, which the core has to keep too; two processes that write one core; a handler
+    /// that returns, after which nothing ends the program; one that the kernel cannot call, which hides the fault.
+    static let others: Set<String> = ["file-limit", "crash-after-fork", "own-handler-returns", "own-handler-raw"]
+
     static let entries = MatrixEntry.all.filter { entry in
-        guard case .signal(let name) = entry.status, entry.kind == "signal", name != "SIGKILL" else { return false }
+        guard case .signal(let name) = entry.status, entry.kind == "signal", name != "SIGKILL",
+            !others.contains(entry.name)
+        else { return false }
         return entry.needs.map { MatrixLibraries.find($0) != nil } ?? true
     }
+
+    static let speaking: Set<String> = [
+        "cpp-uncaught", "cpp-uncaught-number", "cpp-noexcept", "cpp-pure-virtual", "rust-panic", "rust-panic-abort",
+    ]
 
     @Test(.serialized, arguments: entries) func coreTellsWhatTheLiveReportTells(_ entry: MatrixEntry) async throws {
         let library = try await MatrixLibraries.shared.path(of: entry)
@@ -29,7 +38,8 @@ struct CoreMatrixTests {
         if case .signal(let name) = entry.status { #expect(report.signal?.name == name) }
         #expect(report.diagnosis?.category == entry.category, "\(reason)")
         #expect(report.diagnosis?.confidence == entry.confidence ?? "certain", "\(reason)")
-        #expect(reason.hasPrefix(entry.reason ?? ""), "\(reason)")
+        // What a program said on standard error is in no core.
+        if !Self.speaking.contains(entry.name) { #expect(reason.hasPrefix(entry.reason ?? ""), "\(reason)") }
         let names = (report.threads?.first?.frames ?? []).map { $0.symbol ?? "?" }
         var rest = names[...]
         for wanted in entry.frames {

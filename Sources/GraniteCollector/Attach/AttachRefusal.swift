@@ -17,16 +17,20 @@ enum AttachRefusal {
         if status["State"]?.hasPrefix("Z") == true, ProcFiles.threads(of: pid).count <= 1 {
             return CollectorError(
                 .notAttachable,
-                doing: "Process \(pid) has ended already: its parent, \(status["PPid"] ?? "unknown"), has not waited for it")
+                doing:
+                    "Process \(pid) has ended already: its parent, \(status["PPid"] ?? "unknown"), has not waited for it"
+            )
         }
         if status["Kthread"] == "1" || (status["VmSize"] == nil && status["State"]?.hasPrefix("Z") != true) {
-            return CollectorError(.notAttachable, doing: "\(pid) is a thread of the kernel, which has no stack of its own to show")
+            return CollectorError(
+                .notAttachable, doing: "\(pid) is a thread of the kernel, which has no stack of its own to show")
         }
         if let tracer = status["TracerPid"].flatMap(Int32.init), tracer != 0 {
             let name = ProcFiles.name(of: tracer, in: tracer)
             return CollectorError(
                 .notAttachable,
-                doing: "Process \(pid) is traced already, by process \(tracer)\(name.isEmpty ? "" : " (\(name))"): a process has one tracer at most"
+                doing:
+                    "Process \(pid) is traced already, by process \(tracer)\(name.isEmpty ? "" : " (\(name))"): a process has one tracer at most"
             )
         }
         if let header = RegularFile.contents("/proc/\(pid)/exe", limit: 5), header.count == 5, header[4] == 1 {

@@ -42,7 +42,7 @@ package struct AttachReport {
         evidence = EvidenceReader(socket: -1, isFull: true, known: onlooker.images).read(
             page, live: memory, clock: clock)
         heldNanoseconds = tracer.heldNanoseconds
-        process = ForeignProcess(pid: pid, program: onlooker.program, facts: onlooker.facts)
+        process = ForeignProcess(pid: pid, program: onlooker.program, facts: onlooker.facts, root: onlooker.root)
     }
 
     /// Reads files alone. Any thread.

@@ -115,7 +115,8 @@ package final class DeathWatch {
             page, live: memory, clock: clock)
         found = Found(
             evidence: evidence,
-            process: ForeignProcess(pid: pid, program: onlooker.program, facts: onlooker.facts), signal: number,
+            process: ForeignProcess(pid: pid, program: onlooker.program, facts: onlooker.facts, root: onlooker.root),
+            signal: number,
             thread: thread)
     }
 }

@@ -16,6 +16,8 @@ struct Onlooker {
     private(set) var map: MemoryMap
     private(set) var images: KnownImages
     private(set) var python: PythonLocation?
+    /// nil if it sees the same files as we do.
+    let root: ForeignRoot?
     private var names: [Int32: String] = [:]
 
     /// - Parameter memory: of the process.
@@ -23,8 +25,9 @@ struct Onlooker {
         self.pid = pid
         self.memory = memory
         facts = ProcessFacts(pid: pid)
+        root = ForeignRoot(pid: pid)
         mapBytes = ProcFiles.map(of: pid)
-        map = MemoryMap(text: mapBytes)
+        map = Self.map(mapBytes, root)
         images = KnownImages(map: map, memory: memory)
         python = PythonLocation.find(modules: images.modules, images: images.images, memory: memory)
         for thread in ProcFiles.threads(of: pid) { names[thread] = ProcFiles.name(of: thread, in: pid) }
@@ -35,7 +38,7 @@ struct Onlooker {
         let now = ProcFiles.map(of: pid)
         guard now != mapBytes, !now.isEmpty else { return }
         mapBytes = now
-        map = MemoryMap(text: now)
+        map = Self.map(now, root)
         let modules = map.modules()
         guard modules != images.modules else { return }
         images = KnownImages(map: map, memory: memory)
@@ -43,11 +46,18 @@ struct Onlooker {
         python = PythonLocation.find(modules: images.modules, images: images.images, memory: memory)
     }
 
+    private static func map(_ bytes: [UInt8], _ root: ForeignRoot?) -> MemoryMap {
+        let map = MemoryMap(text: bytes)
+        return root?.reachable(map) ?? map
+    }
+
     func name(of thread: Int32) -> String { names[thread] ?? ProcFiles.name(of: thread, in: pid) }
 
     /// Short name of the program.
     var program: String {
-        facts.executable?.split(separator: "/").last.map { $0.split(separator: " ").first.map(String.init) ?? String($0) }
+        facts.executable?.split(separator: "/").last.map {
+            $0.split(separator: " ").first.map(String.init) ?? String($0)
+        }
             ?? ProcFiles.name(of: pid, in: pid)
     }
 

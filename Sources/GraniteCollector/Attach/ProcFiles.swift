@@ -12,7 +12,9 @@ enum ProcFiles {
         defer { closedir(folder) }
         var threads: [Int32] = []
         while let entry = readdir(folder) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            let name = withUnsafeBytes(of: entry.pointee.d_name) {
+                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+            }
             if let thread = Int32(name) { threads.append(thread) }
         }
         return threads

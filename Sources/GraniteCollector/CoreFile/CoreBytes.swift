@@ -40,7 +40,9 @@ extension RandomAccessCollection where Element == UInt8, Index == Int {
         let size = MemoryLayout<T>.size
         guard offset >= 0, count >= size, offset <= count - size else { return nil }
         var value: T = 0
-        for index in (0..<size).reversed() { value = value << 8 | T(truncatingIfNeeded: self[startIndex + offset + index]) }
+        for index in (0..<size).reversed() {
+            value = value << 8 | T(truncatingIfNeeded: self[startIndex + offset + index])
+        }
         return value
     }
 

@@ -49,7 +49,8 @@ package struct CoreFile {
         guard status.st_mode & S_IFMT == S_IFREG else {
             close(descriptor)
             throw CollectorError(
-                .unusableCore, doing: "\(name) is no regular file: give the path of a core dump, or - to read one from standard input"
+                .unusableCore,
+                doing: "\(name) is no regular file: give the path of a core dump, or - to read one from standard input"
             )
         }
         bytes = CoreBytes(descriptor: descriptor, size: UInt64(max(0, status.st_size)))

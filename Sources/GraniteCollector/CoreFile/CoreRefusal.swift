@@ -13,10 +13,12 @@ enum CoreRefusal {
     /// What is wrong with a file that begins so, after its name and without a full stop; nil if it is a core dump.
     static func problem(_ header: [UInt8]) -> String? {
         if header.isEmpty {
-            return "is empty: the kernel wrote no core; `ulimit -c unlimited` in the shell that starts the program allows it"
+            return
+                "is empty: the kernel wrote no core; `ulimit -c unlimited` in the shell that starts the program allows it"
         }
         for (magic, command) in compressed where header.starts(with: magic) {
-            return "is compressed: decompress it with `\(command)`, or pipe it: `\(command)c FILE | granite-crash core -`"
+            return
+                "is compressed: decompress it with `\(command)`, or pipe it: `\(command)c FILE | granite-crash core -`"
         }
         if header.starts(with: Array("KDUMP   ".utf8)) || header.starts(with: Array("DISKDUMP".utf8)) {
             return "is a dump of a kernel, not of a process: use crash(8)"

@@ -20,11 +20,13 @@ package enum CoreSpool {
         }
         if isatty(STDIN_FILENO) == 1 {
             throw CollectorError(
-                .unusableCore, doing: "Standard input is a terminal: pipe a core dump, for example with `coredumpctl dump PID`")
+                .unusableCore,
+                doing: "Standard input is a terminal: pipe a core dump, for example with `coredumpctl dump PID`")
         }
         let file = granite_temporary_file(directory)
         guard file >= 0 else {
-            throw CollectorError(.systemCall, errno: errno, doing: "Cannot make a file for the core dump in \(directory)")
+            throw CollectorError(
+                .systemCall, errno: errno, doing: "Cannot make a file for the core dump in \(directory)")
         }
         do throws(CollectorError) {
             try copy(to: file, maxBytes: maxBytes)
@@ -46,7 +48,9 @@ package enum CoreSpool {
                 throw CollectorError(.systemCall, errno: errno, doing: "Cannot read the core dump from standard input")
             }
             if count == 0 { return }
-            let failure = chunk.withUnsafeBytes { write(UnsafeRawBufferPointer(rebasing: $0[..<count]), to: file, at: total) }
+            let failure = chunk.withUnsafeBytes {
+                write(UnsafeRawBufferPointer(rebasing: $0[..<count]), to: file, at: total)
+            }
             // A disk that is full keeps what came so far: a core that is cut off still tells something.
             if failure == ENOSPC || failure == EDQUOT || failure == EFBIG { return drain(&chunk) }
             guard failure == 0 else {

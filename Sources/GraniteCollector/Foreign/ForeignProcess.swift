@@ -13,6 +13,8 @@ struct ForeignProcess {
     var facts: ProcessFacts
     /// True if nobody knows on which kernel it ran, because all that is left of it is a file.
     var isElsewhere = false
+    /// Where its files are; nil: where it says.
+    var root: ForeignRoot?
     /// How it ended, as waitpid(2) told; nil if that is not known, or it has not.
     var exit: ExitStatus?
 
@@ -30,7 +32,7 @@ struct ForeignProcess {
         var report = assembler.assemble(ending: Ending())
         if isElsewhere { report.process?.kernel = nil }
         report.process?.exit = exit
-        return report
+        return root?.named(report) ?? report
     }
 }
 
