@@ -14,7 +14,7 @@ extension ReportText {
     }
 
     var facts: [TextLine] {
-        diagnosis + exception + interpreter + others + inFlight + before + memory + symbols + capture + process
+        diagnosis + exception + interpreter + others + inFlight + before + memory + growth + symbols + capture + process
     }
 
     private var diagnosis: [TextLine] {

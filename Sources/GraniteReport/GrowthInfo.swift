@@ -21,6 +21,12 @@ package struct GrowthInfo: Codable, Sendable, Equatable {
             self.before = before
             self.now = now
         }
+
+        /// How many more there are, 0 for numbers that make no sense.
+        package var more: Int {
+            let (difference, overflow) = now.subtractingReportingOverflow(before)
+            return overflow ? 0 : max(0, difference)
+        }
     }
 
     package init() {}

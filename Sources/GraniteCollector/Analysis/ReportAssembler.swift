@@ -246,6 +246,7 @@ struct ReportAssembler {
         facts.rssBytes = report.process?.rssBytes ?? 0
         facts.logTail = report.logTail ?? []
         facts.dropSite = report.dropSite
+        facts.growth = report.growth
         if let request = report.request, capture?.cause != CrashPage.Cause.none {
             facts.serving = "\(request.method ?? "?") \(Redaction.target(request.target ?? "?"))"
         }

@@ -45,6 +45,8 @@ package struct CrashFacts: Sendable {
     /// glibc's `__abort_msg`.
     package var abortMessage: String?
     package var dropSite: DropSite?
+    /// Of a capture that tells of memory.
+    package var growth: GrowthInfo?
     /// Of a capture that was asked for by a signal.
     package var hang: Hang?
     /// All threads, the captured one first.
@@ -105,7 +107,7 @@ package enum Diagnostician {
     }
 
     static let rules: [@Sendable (CrashFacts) -> Verdict?] = [
-        DropSiteRule.verdict, HangRule.verdict, SupervisorKillRule.verdict, OutOfMemoryRule.verdict,
+        GrowthRule.verdict, DropSiteRule.verdict, HangRule.verdict, SupervisorKillRule.verdict, OutOfMemoryRule.verdict,
         StartupRule.verdict,
         ExitRule.verdict, SentSignalRule.verdict,
         TrapRule.verdict, AbortRule.verdict, StackOverflowRule.verdict, JumpRule.verdict, MemoryFaultRule.verdict,
