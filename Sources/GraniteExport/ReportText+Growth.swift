@@ -16,7 +16,9 @@ extension ReportText {
             let counts = "\(Quantity.grouped(type.before)) → \(Quantity.grouped(type.now))"
             lines += labelled(lines.isEmpty ? "Growth" : "", "\(number) \(type.type) (\(counts))")
         }
-        if types.count > shown { lines += labelled("", "and \(Quantity.count(types.count - shown, "type")) more (--all)", .quiet) }
+        if types.count > shown {
+            lines += labelled("", "and \(Quantity.count(types.count - shown, "type")) more (--all)", .quiet)
+        }
         return lines
     }
 }

@@ -7,16 +7,21 @@ import CPython
 package struct TypeCensus: Sendable, Equatable {
     /// By `module.Name`, without `builtins.`; the most frequent ones.
     package var counts: [String: Int]
-    /// Collections that ran since the interpreter started, of all generations.
-    package var collections: Int
+    /// Collections that ran since the interpreter started, by generation; the last one is of all objects.
+    package var collections: [Int]
 
     /// At most so many objects are looked at, evenly spread: some milliseconds.
     static let maxLooks = 500_000
     static let maxTypes = 400
 
-    package init(counts: [String: Int], collections: Int) {
+    package init(counts: [String: Int], collections: [Int]) {
         self.counts = counts
         self.collections = collections
+    }
+
+    /// Collections of all objects that ran since.
+    package func fullCollections(since before: TypeCensus) -> Int {
+        max(0, (collections.last ?? 0) - (before.collections.last ?? 0))
     }
 
     /// The types of which there are more than before, the strongest growth first.
@@ -42,7 +47,7 @@ extension PythonInterpreter {
             let wasEnabled = call(module, "isenabled") { PyObject_IsTrue($0) == 1 } ?? false
             if wasEnabled { call(module, "disable") { _ in } }
             defer { if wasEnabled { call(module, "enable") { _ in } } }
-            let collections = call(module, "get_stats", Self.collections) ?? 0
+            let collections = call(module, "get_stats", Self.collections) ?? []
             let counts = call(module, "get_objects", Self.counts)
             return counts.flatMap { $0 }.map { TypeCensus(counts: $0, collections: collections) }
         }
@@ -61,13 +66,10 @@ extension PythonInterpreter {
     }
 
     /// Of `gc.get_stats()`: a dict a generation.
-    private static func collections(_ stats: Object) -> Int {
-        guard stats.isList, let key = PyUnicode_InternFromString("collections"),
-            let getItem = Object(stats.pointee.ob_type).attribute("__getitem__")
-        else { return 0 }
-        getItem.release()
+    private static func collections(_ stats: Object) -> [Int] {
+        guard stats.isList, let key = PyUnicode_InternFromString("collections") else { return [] }
         defer { key.release() }
-        var sum = 0
+        var numbers: [Int] = []
         for index in 0..<PyList_Size(stats) {
             guard let generation = PyList_GetItem(stats, index), let get = generation.attribute("get") else { continue }
             defer { get.release() }
@@ -75,11 +77,11 @@ extension PythonInterpreter {
                 PyErr_Clear()
                 continue
             }
-            sum += max(0, PyLong_AsLong(number))
+            numbers.append(max(0, PyLong_AsLong(number)))
             PyErr_Clear()
             number.release()
         }
-        return sum
+        return numbers
     }
 
     /// Of `gc.get_objects()`. The list keeps the objects, and they their types, until the names are read.

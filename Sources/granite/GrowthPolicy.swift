@@ -3,9 +3,19 @@
 
 /// Watches the resident memory for growth that does not end, and for the limit of --max-rss.
 struct GrowthPolicy: Sendable {
-    enum Cause: String, Sendable {
-        case collectorBehind = "collector_behind"
-        case maxRSS = "max_rss"
+    enum Cause: Sendable, Equatable {
+        case growth
+        case maxRSS
+
+        /// As the report has it. What a whole collection of all generations left is kept by somebody; without one nobody knows.
+        ///
+        /// - Parameter fullCollections: that ran between the two countings.
+        func name(fullCollections: Int) -> String {
+            switch self {
+            case .maxRSS: "max_rss"
+            case .growth: fullCollections > 0 ? "objects_kept" : "collector_behind"
+            }
+        }
     }
 
     enum Action: Sendable, Equatable {
@@ -40,6 +50,8 @@ struct GrowthPolicy: Sendable {
     /// Samples above the limit before it counts, and seconds until it is told again.
     static let samplesAboveLimit = 2
     static let repeatSeconds = 30.0
+    /// From the report to the first telling: the log shall name the report.
+    static let reportSeconds = 2.0
 
     private var baseline: Sample?
     private var lowest: Sample?
@@ -65,21 +77,20 @@ struct GrowthPolicy: Sendable {
         above = maxRSSBytes > 0 && sample.residentBytes > maxRSSBytes ? above + 1 : 0
         guard above >= Self.samplesAboveLimit else { return nil }
         guard let baseline else {
-            guard !hasReportedLimit else { return outgrown(sample, after: []) }
-            self.baseline = sample
-            return [.takeBaseline]
+            guard hasReportedLimit else {
+                self.baseline = sample
+                return [.takeBaseline]
+            }
+            guard sample.seconds - toldOutgrown >= Self.repeatSeconds else { return [] }
+            toldOutgrown = sample.seconds
+            return [.tellOutgrown]
         }
         guard sample.seconds - baseline.seconds >= Self.shortestSeconds else { return [] }
         self.baseline = nil
         hasReportedLimit = true
         restsUntil = sample.seconds + Self.restSeconds
-        return outgrown(sample, after: [.report(.maxRSS)])
-    }
-
-    private mutating func outgrown(_ sample: Sample, after actions: [Action]) -> [Action] {
-        guard sample.seconds - toldOutgrown >= Self.repeatSeconds else { return actions }
-        toldOutgrown = sample.seconds
-        return actions + [.tellOutgrown]
+        toldOutgrown = sample.seconds - Self.repeatSeconds + Self.reportSeconds
+        return [.report(.maxRSS)]
     }
 
     private mutating func observeGrowth(_ sample: Sample) -> [Action] {
@@ -103,7 +114,7 @@ struct GrowthPolicy: Sendable {
         self.baseline = nil
         lowest = sample
         restsUntil = sample.seconds + Self.restSeconds
-        return [.report(.collectorBehind)]
+        return [.report(.growth)]
     }
 
     /// By more than what an allocator gives back between two samples.

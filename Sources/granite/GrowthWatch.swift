@@ -10,7 +10,8 @@ import GraniteWSGI
 import Synchronization
 
 /// What the policy wants, done.
-final class GrowthWatch: @unchecked Sendable {  // `policy` and `thread` are the heartbeat's; the rest is shared as marked
+// `policy` and `isStarted` are the heartbeat's, `baseline` is the counting thread's.
+final class GrowthWatch: @unchecked Sendable {
     /// At most so many types are named in a report.
     private static let maxTypes = 12
     private static let closeNanoseconds: Int64 = 5_000_000_000
@@ -111,18 +112,19 @@ final class GrowthWatch: @unchecked Sendable {  // `policy` and `thread` are the
         now: (census: TypeCensus, sample: GrowthPolicy.Sample)
     ) {
         let seconds = now.sample.seconds - before.sample.seconds
-        let collections = max(0, now.census.collections - before.census.collections)
+        let full = now.census.fullCollections(since: before.census)
         let message =
             "memory grew from \(Quantity.memory(before.sample.residentBytes)) to"
             + " \(Quantity.memory(now.sample.residentBytes)) in \(Quantity.duration(seconds: seconds) ?? "a while"), over"
-            + " \(Quantity.count(collections, "collection"))"
+            + " \(Quantity.count(full, "full collection"))"
         // One kind a cause: the same growth again within ten minutes is only counted.
         Capture.count(
             .growth, fingerprint: cause == .maxRSS ? 0x6d61_7852_5353 : 0x6265_6869_6e64, subject: "memory",
             message: message
         ) {
             var lines = [
-                "cause=\(cause.rawValue)", "rss=\(before.sample.residentBytes) \(now.sample.residentBytes)",
+                "cause=\(cause.name(fullCollections: full))",
+                "rss=\(before.sample.residentBytes) \(now.sample.residentBytes)",
                 "grown_over=\((seconds * 100).rounded() / 100)",
             ]
             lines += now.census.growth(since: before.census, atMost: Self.maxTypes).map {

@@ -85,8 +85,8 @@ struct ServeSettings: Sendable {
             headerTimeoutSeconds: headerTimeout.seconds,
             bodyTimeoutSeconds: bodyTimeout.seconds,
             keepAliveTimeoutSeconds: keepAliveTimeout.seconds,
-            gracefulTimeoutSeconds: gracefulTimeout.seconds, maxRSSBytes: maxRSSBytes, accessLog: accessLog, logFormat: logFormat,
-            logFile: logFile)
+            gracefulTimeoutSeconds: gracefulTimeout.seconds, maxRSSBytes: maxRSSBytes, accessLog: accessLog,
+            logFormat: logFormat, logFile: logFile)
         guard let bytes = try? JSONEncoder().encode(configuration) else {
             throw SupervisorError(code: .systemCall, errno: EINVAL, subject: "Encoding the worker's configuration")
         }

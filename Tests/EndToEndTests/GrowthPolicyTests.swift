@@ -22,7 +22,7 @@ struct GrowthPolicyTests {
     @Test func growthWithoutEndIsCountedTwiceAndReported() {
         var policy = GrowthPolicy(maxRSSBytes: 0)
         #expect(
-            actions(&policy, [23, 70, 117, 164, 211]) == [[], [.takeBaseline], [], [.report(.collectorBehind)], []])
+            actions(&policy, [23, 70, 117, 164, 211]) == [[], [.takeBaseline], [], [.report(.growth)], []])
     }
 
     @Test func aReportIsFollowedByARest() {
@@ -61,14 +61,14 @@ struct GrowthPolicyTests {
     @Test func slowGrowthIsFoundToo() {
         var policy = GrowthPolicy(maxRSSBytes: 0)
         let told = actions(&policy, (0..<200).map { 100 + $0 })
-        #expect(all(told) == [.takeBaseline, .report(.collectorBehind)])
+        #expect(all(told) == [.takeBaseline, .report(.growth)])
     }
 
     @Test func aWorkerOverItsLimitIsReportedAndThenTold() {
         var policy = GrowthPolicy(maxRSSBytes: 100 << 20)
         #expect(
-            actions(&policy, [90, 101, 101, 101, 101, 101]) == [
-                [], [], [.takeBaseline], [], [.report(.maxRSS), .tellOutgrown], [],
+            actions(&policy, [90, 101, 101, 101, 101, 101, 101, 101]) == [
+                [], [], [.takeBaseline], [], [.report(.maxRSS)], [], [.tellOutgrown], [],
             ])
     }
 
@@ -86,7 +86,13 @@ struct GrowthPolicyTests {
 
     @Test func aBaselineOfGrowthServesTheLimitToo() {
         var policy = GrowthPolicy(maxRSSBytes: 100 << 20)
-        let told = actions(&policy, [23, 70, 98, 110, 120])
+        let told = actions(&policy, [23, 70, 98, 110, 120, 121, 122])
         #expect(all(told) == [.takeBaseline, .report(.maxRSS), .tellOutgrown])
+    }
+
+    @Test func whatAFullCollectionLeftIsKept() {
+        #expect(GrowthPolicy.Cause.growth.name(fullCollections: 1) == "objects_kept")
+        #expect(GrowthPolicy.Cause.growth.name(fullCollections: 0) == "collector_behind")
+        #expect(GrowthPolicy.Cause.maxRSS.name(fullCollections: 3) == "max_rss")
     }
 }

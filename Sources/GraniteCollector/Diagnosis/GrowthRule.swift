@@ -35,15 +35,18 @@ enum GrowthRule {
     }
 
     private static func cause(_ growth: GrowthInfo, keepsFrames: Bool) -> (String, Diagnosis.Confidence) {
-        let kept =
-            keepsFrames
-            ? "frames that exceptions keep are in cycles, which only the garbage collector frees, and it falls behind"
-            : "the application keeps them, or they are in cycles and the garbage collector falls behind"
+        let unknown =
+            (keepsFrames ? "exceptions keep frames alive; " : "")
+            + "what of it is in cycles only the garbage collector frees"
         switch growth.cause {
-        case "max_rss":
-            return ("it is over --max-rss, and the worker is replaced; \(kept)", keepsFrames ? .likely : .possible)
-        case "asked": return ("this was asked for", .certain)
-        default: return (kept, keepsFrames ? .likely : .possible)
+        case "max_rss": return ("it is over --max-rss, and the worker is replaced", .certain)
+        case "objects_kept":
+            return (
+                "the garbage collector went through all objects meanwhile and left them: something keeps them", .likely
+            )
+        case "collector_behind":
+            return ("\(unknown), and that falls behind: it did not go through all objects meanwhile", .possible)
+        default: return (unknown, .possible)
         }
     }
 }
