@@ -129,7 +129,8 @@ let tests: [Target] = [
         path: "Tests/Benchmarks/CrashStress", swiftSettings: swift),
     .executableTarget(name: "Confine", path: "Tests/Confine", cSettings: c),
     .executableTarget(
-        name: "FakeWorker", dependencies: ["GraniteSupervisor", "GraniteCrashChannel", "GraniteReport", "CLinux"],
+        name: "FakeWorker",
+        dependencies: ["GraniteSupervisor", "GraniteCrashChannel", "GraniteReport", "CGraniteCapture", "CLinux"],
         path: "Tests/FakeWorker",
         swiftSettings: swift),
     .testTarget(name: "GraniteReportTests", dependencies: ["GraniteReport", "TestSupport"], swiftSettings: swift),

@@ -85,6 +85,8 @@ public enum Capture {
         case threadException = 4
         /// A person asked.
         case dump = 5
+        /// Memory grows.
+        case growth = 8
     }
 
     /// Captures all threads now and goes on. Any thread, not a signal handler. Other threads stand still for some
@@ -98,6 +100,29 @@ public enum Capture {
     @discardableResult
     public static func now(_ occasion: Occasion, subject: String, message: String) -> Bool {
         granite_capture_now(occasion.rawValue, subject, message, 0, nil, 0, nil, 0)
+    }
+
+    /// Counts an occasion, and captures all threads where it wants a report: the first of its kind, and one again ten minutes after the last
+    /// report. As ``now(_:subject:message:)`` otherwise.
+    ///
+    /// - Parameters:
+    ///   - fingerprint: equal for the same occasion, not 0.
+    ///   - details: lines of `key=value`, each ended by a newline; asked for only if there will be a report. Cut to 4095 bytes.
+    @discardableResult
+    public static func count(
+        _ occasion: Occasion, fingerprint: UInt64, subject: String, message: String, details: () -> String
+    ) -> Bool {
+        guard granite_occasion_count(occasion.rawValue, fingerprint, subject, message) else { return false }
+        return subject.withCString { subject in
+            message.withCString { message in
+                details().withCString { details in
+                    var report = granite_occasion_report()
+                    (report.kind, report.fingerprint) = (occasion.rawValue, fingerprint)
+                    (report.subject, report.message, report.details) = (subject, message, details)
+                    return granite_capture_occasion(&report)
+                }
+            }
+        }
     }
 
     /// gettid(2) of the calling thread: one system call per thread, then a load.

@@ -18,6 +18,20 @@ extension CrashPage {
         package var lastNanoseconds: UInt64
         package var subject: String
         package var message: String
+
+        package init(
+            fingerprint: UInt64, kind: Kind, count: UInt32, captured: UInt32, firstNanoseconds: UInt64,
+            lastNanoseconds: UInt64, subject: String, message: String
+        ) {
+            self.fingerprint = fingerprint
+            self.kind = kind
+            self.count = count
+            self.captured = captured
+            self.firstNanoseconds = firstNanoseconds
+            self.lastNanoseconds = lastNanoseconds
+            self.subject = subject
+            self.message = message
+        }
     }
 
     /// The entries that are complete, the most frequent first.

@@ -14,7 +14,7 @@ extension ReportText {
     }
 
     var facts: [TextLine] {
-        diagnosis + exception + interpreter + counted + others + inFlight + before + memory + symbols + capture
+        diagnosis + exception + interpreter + counted + others + inFlight + before + memory + growth + symbols + capture
             + process
     }
 

@@ -5,6 +5,8 @@ import GraniteReport
 extension ReportText {
     /// The stack of the thread that crashed, or why there is none.
     var crashedThread: [TextLine] {
+        // Memory grew elsewhere than on the thread that counted.
+        if report.kind == .growth, !options.all { return [] }
         guard let thread = report.crashedThread else {
             return report.kind == nil && report.process == nil && report.worker == nil
                 ? [] : TextLine.wrapped(TextLine(), Headline.missingStack(report), .quiet, hanging: 0, width: width)

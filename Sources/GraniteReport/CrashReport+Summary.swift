@@ -25,7 +25,7 @@ extension CrashReport {
     /// The innermost function, then the Python and application functions around it, at most 5: `strlen`,
     /// `string_at (ctypes/__init__.py:519)`, `native_crash (app.py:14)`.
     package var topFrames: [String] {
-        guard let thread = crashedThread else { return [] }
+        guard let thread = crashedThread, kind != .growth else { return [] }
         let frames = (thread.frames ?? []) + (thread.unmergedPythonFrames ?? [])
         let meaningful = frames.filter { $0.role == .code }
         guard let first = meaningful.first ?? frames.first else { return [] }

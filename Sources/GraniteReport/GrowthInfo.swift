@@ -2,7 +2,7 @@
 
 /// A process whose memory grows: by how much, over what time, and which Python types grew.
 package struct GrowthInfo: Codable, Sendable, Equatable {
-    /// Why it was looked at: `collector_behind`, `max_rss` or `asked`.
+    /// Why it was looked at: `collector_behind`, `objects_kept`, `max_rss` or `asked`.
     package var cause: String?
     package var rssBytesBefore: UInt64?
     package var rssBytesNow: UInt64?
@@ -20,6 +20,12 @@ package struct GrowthInfo: Codable, Sendable, Equatable {
             self.type = type
             self.before = before
             self.now = now
+        }
+
+        /// How many more there are, 0 for numbers that make no sense.
+        package var more: Int {
+            let (difference, overflow) = now.subtractingReportingOverflow(before)
+            return overflow ? 0 : max(0, difference)
         }
     }
 

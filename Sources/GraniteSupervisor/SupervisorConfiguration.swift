@@ -26,6 +26,8 @@ package struct SupervisorConfiguration: Sendable {
     package var collectorPatience: Duration
     /// When workers hang.
     package var hangLimits: HangPolicy.Limits
+    /// How often the mistakes that workers count are looked at.
+    package var countInterval: Duration
 
     package init(
         rules: Fleet.Rules, listeners: [ListeningSocket], workerExecutable: String,
@@ -34,7 +36,7 @@ package struct SupervisorConfiguration: Sendable {
         collectorExecutable: String,
         crashDirectory: String,
         wrapsOutput: Bool, collectorPatience: Duration = .seconds(5),
-        hangLimits: HangPolicy.Limits = .init()
+        hangLimits: HangPolicy.Limits = .init(), countInterval: Duration = .seconds(10)
     ) {
         self.rules = rules
         self.listeners = listeners
@@ -49,6 +51,7 @@ package struct SupervisorConfiguration: Sendable {
         self.wrapsOutput = wrapsOutput
         self.collectorPatience = collectorPatience
         self.hangLimits = hangLimits
+        self.countInterval = countInterval
     }
 
     /// What workers and collector find in their environment besides our own.

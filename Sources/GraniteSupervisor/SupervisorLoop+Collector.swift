@@ -20,7 +20,10 @@ extension SupervisorLoop {
         case .reported(let crashID, let summary):
             // A drop site's report has an id of its own; the report of a death has the worker's.
             guard summary.id == crashID else {
-                if let worker = liveWorker(crashID) { live.reported(worker, summary) }
+                if let worker = liveWorker(crashID) {
+                    live.reported(worker, summary)
+                    if summary.kind == CrashReport.Kind.growth.rawValue { worker.growthReport = summary.id }
+                }
                 let worker = identity(crashID)
                 record(.crashReported(.init(worker: worker, alive: isAlive(crashID), summary: summary)))
                 return

@@ -65,6 +65,7 @@ extension SupervisorLoop {
             guard !worker.becameReady else { return }
             worker.becameReady = true
             live.begin(worker)
+            if nextCount == nil { nextCount = .now + configuration.countInterval }
             // Whoever started it may have moved it meanwhile.
             worker.cgroup = oomWitness.watch(process: worker.child.pid) ?? worker.cgroup
             record(.workerReady(worker.identity, startupMilliseconds: (.now - worker.started).milliseconds))
@@ -73,6 +74,8 @@ extension SupervisorLoop {
         case .failed(let code, let message):
             worker.failure = StartupFailure(code: (1...255).contains(code) ? code : 1, message: message)
             worker.complaint = message
+        case .outgrown(let rssBytes, let limitBytes):
+            replaceOutgrown(worker, rssBytes: rssBytes, limitBytes: limitBytes)
         case .stopping:
             worker.expectation.saidStopping = true
         case .terminated(let sender):
@@ -126,6 +129,7 @@ extension SupervisorLoop {
         let expected = worker.expectation.covers(exit)
         let failure = worker.becameReady || expected ? nil : worker.failure ?? .unexplained(exit)
         let (requests, inFlight) = (worker.requests, expected ? [] : worker.requestsInFlight)
+        let survived = worker.occasions.filter(\.isMistake).reduce(0) { $0 + Int($1.count) }
         let killedBecause = exit.number == Int(SIGKILL) ? worker.expectation.killedBecause : nil
         let crashID = expected || !collector.isAvailable ? nil : worker.crashID
         let actions = fleet.exited(
@@ -154,7 +158,8 @@ extension SupervisorLoop {
                             ?? (expected ? worker.expectation.unaskedStop : nil),
                         oomKills: memory.cgroup?.oomKills, wasOOMKilled: memory.oomKill != nil,
                         killedBecause: killedBecause, requestsInFlight: inFlight,
-                        maxRSSBytes: resources.maxRSSBytes, memoryLimitBytes: memory.cgroup?.limitBytes)))
+                        maxRSSBytes: resources.maxRSSBytes, memoryLimitBytes: memory.cgroup?.limitBytes,
+                        survived: survived)))
             collector.exited(
                 .init(
                     crashID: worker.crashID, pid: worker.child.pid, waitStatus: status, expected: expected,
@@ -198,6 +203,8 @@ extension SupervisorLoop {
         poller.remove(worker.tokens.output)
         workers[worker.id] = nil
         live.end(worker)
+        occasions.forget(worker.id)
+        if workers.isEmpty { nextCount = nil }
         staleLogs.remove(worker.id)
     }
 

@@ -30,6 +30,9 @@ final class SupervisorLoop {
 
     var fleet: Fleet
     var ledger = DeathLedger()
+    var occasions = OccasionLedger()
+    /// When the workers' counts are looked at again; nil while nobody serves.
+    var nextCount: ContinuousClock.Instant?
     var workers: [WorkerID: WorkerProcess] = [:]
     var oomWitness = OOMWitness()
     /// Reports that came before the death was noticed, by crash id.
@@ -94,6 +97,7 @@ final class SupervisorLoop {
             for event in ledger.tick(now: now) { record(event) }
             collector.tick(now: now)
             watchForHangs(now: now)
+            countOccasions(now: now)
             resumeDialogues(now: now)
             oomWitness.tick(now: now, cgroups: workers.values.compactMap(\.cgroup))
         }
@@ -109,7 +113,7 @@ final class SupervisorLoop {
             }
         let deadlines = [
             fleet.deadline, ledger.deadline, collector.deadline, oomWitness.deadline, live.deadline, controlPause,
-            phaseDeadline,
+            nextCount, phaseDeadline,
         ]
         return deadlines.compactMap { $0 }.min()
     }
@@ -183,6 +187,13 @@ final class SupervisorLoop {
                 if let worker = workers[id] { announce(worker, succeeding: succeeding) }
             case .terminate(let id):
                 workers[id]?.expectation.toldToStop = true
+                if let worker = workers[id], let outgrown = worker.outgrown, !fleet.isStopping {
+                    record(
+                        .workerRecycled(
+                            .init(
+                                worker: worker.identity, rssBytes: outgrown.rssBytes, limitBytes: outgrown.limitBytes,
+                                crashID: worker.growthReport)))
+                }
                 workers[id]?.child.send(signal: SIGTERM)
             case .kill(let id):
                 if isHasty {

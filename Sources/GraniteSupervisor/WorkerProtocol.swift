@@ -32,6 +32,8 @@ package enum WorkerStatus: Codable, Sendable, Equatable {
     case ready
     /// It cannot start, and ends with `code` right away. The message is for the operator: one sentence, then details a line each.
     case failed(code: Int32, message: String)
+    /// It has had more resident memory than its limit for a while, and serves on; said again while that lasts.
+    case outgrown(rssBytes: UInt64, limitBytes: UInt64)
     /// It no longer accepts requests, of its own will or because it was told to; an exit with code 0 is to be expected.
     case stopping
     /// It stops because process `sender` sent it SIGTERM; said before ``stopping``.

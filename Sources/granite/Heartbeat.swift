@@ -16,9 +16,11 @@ final class Heartbeat: @unchecked Sendable {  // called by the loop alone, which
     /// An eventfd: SIGUSR1 is noted on it, to open the log file again.
     let reopenDescriptor = granite_eventfd()
     private let log: LogOutput
+    private let growth: GrowthWatch
 
-    init(log: LogOutput) {
+    init(log: LogOutput, growth: GrowthWatch) {
         self.log = log
+        self.growth = growth
         statistics = open("/proc/self/statm", O_RDONLY | O_CLOEXEC)
     }
 
@@ -32,7 +34,8 @@ final class Heartbeat: @unchecked Sendable {  // called by the loop alone, which
         Capture.setHeartbeat(monotonicNanoseconds: now)
         if let bytes = residentBytes() {
             Capture.setResidentBytes(bytes)
-            Capture.noteMemory(monotonicNanoseconds: now, residentBytes: bytes)
+            let objects = growth.observe(nanoseconds: now, residentBytes: bytes)
+            Capture.noteMemory(monotonicNanoseconds: now, residentBytes: bytes, pythonObjects: objects)
         }
         Capture.refreshModules()
         reopenLogIfAsked()

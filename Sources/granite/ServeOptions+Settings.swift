@@ -63,7 +63,8 @@ extension ServeOptions {
                 ?? Int(http.minimumWriteBytesPerSecond),
             headerTimeout: try given.duration(headerTimeout, "HEADER_TIMEOUT") ?? http.headTimeout,
             bodyTimeout: try given.duration(bodyTimeout, "BODY_TIMEOUT") ?? http.bodyTimeout,
-            keepAliveTimeout: try given.duration(keepAliveTimeout, "KEEP_ALIVE_TIMEOUT") ?? http.keepAliveTimeout)
+            keepAliveTimeout: try given.duration(keepAliveTimeout, "KEEP_ALIVE_TIMEOUT") ?? http.keepAliveTimeout,
+            maxRSSBytes: try given.size(maxRss, "MAX_RSS", 0...1 << 50) ?? 0)
     }
 
     /// Zero is without limit.

@@ -64,6 +64,12 @@ struct ServeOptions: ParsableArguments {
     )
     var stallTimeout: TimeSpan?
 
+    @Option(
+        help:
+            "Replace a worker whose resident memory stays above this size, with a report of what grew: a new one is ready before it stops. 0 is never. Default 0. [GRANITE_MAX_RSS]"
+    )
+    var maxRss: ByteSize?
+
     @Option(help: "json: one object a line; text: for people. Default text. [GRANITE_LOG_FORMAT]")
     var logFormat: LogFormat?
     @Option(help: "File to append the log to. Default: stderr. [GRANITE_LOG_FILE]")

@@ -44,6 +44,8 @@ struct ServeSettings: Sendable {
     var headerTimeout: Duration
     var bodyTimeout: Duration
     var keepAliveTimeout: Duration
+    /// 0 is without limit.
+    var maxRSSBytes: Int
 
     /// Why so many workers are a bad idea; nil if they are not.
     var workersWarning: String? {
@@ -83,8 +85,8 @@ struct ServeSettings: Sendable {
             headerTimeoutSeconds: headerTimeout.seconds,
             bodyTimeoutSeconds: bodyTimeout.seconds,
             keepAliveTimeoutSeconds: keepAliveTimeout.seconds,
-            gracefulTimeoutSeconds: gracefulTimeout.seconds, accessLog: accessLog, logFormat: logFormat,
-            logFile: logFile)
+            gracefulTimeoutSeconds: gracefulTimeout.seconds, maxRSSBytes: maxRSSBytes, accessLog: accessLog,
+            logFormat: logFormat, logFile: logFile)
         guard let bytes = try? JSONEncoder().encode(configuration) else {
             throw SupervisorError(code: .systemCall, errno: EINVAL, subject: "Encoding the worker's configuration")
         }

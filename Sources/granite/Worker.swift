@@ -27,7 +27,8 @@ struct Worker {
         Capture.refreshModules()
         let log = LogOutput(descriptor: WorkerDescriptor.log, path: configuration.logFile)
         let accessLog = try configuration.accessLog ? startAccessLog(log) : nil
-        let heartbeat = Heartbeat(log: log)
+        let growth = GrowthWatch(interpreter, maxRSSBytes: UInt64(max(0, configuration.maxRSSBytes)))
+        let heartbeat = Heartbeat(log: log, growth: growth)
         do {
             let server = try HTTPServer(
                 configuration: serverConfiguration, listeners: listeners, application: BoundApplication(application),
@@ -47,6 +48,7 @@ struct Worker {
         let sender = granite_signal_sender(SIGTERM)
         if sender > 0 { WorkerStatus.terminated(sender: sender).send() }
         WorkerStatus.stopping.send()
+        growth.close()
         accessLog?.close()
         interpreter.finalize()
     }

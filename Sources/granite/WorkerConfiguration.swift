@@ -30,6 +30,8 @@ struct WorkerConfiguration: Codable, Sendable {
     var bodyTimeoutSeconds: Double
     var keepAliveTimeoutSeconds: Double
     var gracefulTimeoutSeconds: Double
+    /// A worker with more resident memory says so; 0 is without limit.
+    var maxRSSBytes: Int
     var accessLog: Bool
     var logFormat: LogFormat
     /// Where the log is, so that it can be opened again after a rotation; nil for stderr.

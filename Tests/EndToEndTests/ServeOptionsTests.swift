@@ -51,7 +51,7 @@ struct ServeOptionsTests {
         Option(name: "PYTHON", typed: "/a/python3", inEnvironment: "/b") { $0.python ?? "" },
         size("LIMIT_REQUEST_LINE", bad: "63", \.maxRequestLineBytes),
         size("LIMIT_REQUEST_FIELD_SIZE", bad: "2M", \.maxHeaderFieldBytes),
-        size("LIMIT_BODY", bad: "-1", \.maxBodyBytes),
+        size("LIMIT_BODY", bad: "-1", \.maxBodyBytes), size("MAX_RSS", bad: "much", \.maxRSSBytes),
         size("LIMIT_SPILLED_BODIES", bad: "-1", \.maxSpilledBytes),
         size("MIN_BODY_RATE", bad: "fast", \.minimumBodyBytesPerSecond),
         size("MIN_RESPONSE_RATE", bad: "-1", \.minimumWriteBytesPerSecond),

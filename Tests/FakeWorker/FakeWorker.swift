@@ -1,5 +1,6 @@
 // A worker that follows a script: the payload maps `slot.generation`, `slot` or `*` to a list of steps.
 
+import CGraniteCapture
 import CLinux
 import Foundation
 import GraniteCrashChannel
@@ -37,6 +38,8 @@ enum FakeWorker {
                 exit(Int32(words[1]) ?? 1)
             case "ignore-term": signal(SIGTERM, SIG_IGN)
             case "requests": count(requests: UInt64(words[1]) ?? 0)
+            case "occasion": count(mistakes: UInt32(words[1]) ?? 0)
+            case "outgrown": WorkerStatus.outgrown(rssBytes: UInt64(words[1]) ?? 0, limitBytes: 200).send()
             case "stderr": print(bytes: Array(step.dropFirst(7).utf8) + [10])
             case "hostile": print(bytes: hostile)
             case "descriptors": print(bytes: Array("open: \(open.map(String.init).joined(separator: " "))\n".utf8))
@@ -59,6 +62,18 @@ enum FakeWorker {
     private static func count(requests: UInt64) {
         var value = requests
         pwrite(WorkerDescriptor.crashPage, &value, 8, 88)
+    }
+
+    /// Writes a mistake of which one has a report.
+    private static func count(mistakes: UInt32) {
+        var occasion = granite_occasion()
+        (occasion.fingerprint, occasion.sequence, occasion.kind) = (7, 2, GRANITE_KIND_DROP_SITE.rawValue)
+        (occasion.count, occasion.captured, occasion.first_ns, occasion.last_ns) = (mistakes, 1, 1, 2)
+        withUnsafeMutableBytes(of: &occasion.subject) { $0.copyBytes(from: Array("cursor".utf8)) }
+        withUnsafeMutableBytes(of: &occasion.message) { $0.copyBytes(from: Array("cursor was dropped".utf8)) }
+        pwrite(
+            WorkerDescriptor.crashPage, &occasion, MemoryLayout<granite_occasion>.size,
+            off_t(GRANITE_OFFSET_OCCASIONS.rawValue))
     }
 
     /// A child that keeps the worker's stderr open after its death.

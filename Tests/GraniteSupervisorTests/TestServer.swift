@@ -37,6 +37,7 @@ final class TestServer: Sendable {
         var collectorExecutable = BuildProducts.executable("FakeWorker").path
         var workerExecutable = BuildProducts.executable("FakeWorker").path
         var collectorPatience = Duration.seconds(5)
+        var countInterval = Duration.seconds(10)
     }
 
     /// Runs `body` beside a server, then stops the server.
@@ -62,7 +63,7 @@ final class TestServer: Sendable {
             ],
             level: options.level, collectorExecutable: options.collectorExecutable, crashDirectory: directory.url.path,
             wrapsOutput: true,
-            collectorPatience: options.collectorPatience)
+            collectorPatience: options.collectorPatience, countInterval: options.countInterval)
         let supervisor = try Supervisor(
             configuration: configuration, log: recorder.log, output: LogOutput(path: directory.file("log").path))
         let server = TestServer(

@@ -245,7 +245,7 @@ struct granite_capture {
     /// `referrers_of=another`, to another living one of its type); `held_by` (one step of the cycle that holds it: `frame lookup
     /// (app.py:11), local err`); `allocated` (`FILE:LINE`, tracemalloc's, innermost first); `living` objects of the type;
     /// `owner_state` (alive, ended); `created_in` (`connect (app.py:9)`, the Python function that made it); `grown` (`BEFORE NOW TYPE`);
-    /// `grown_over` seconds; `rss` (`BEFORE NOW` bytes); `cause` of growth (collector_behind, max_rss, asked).
+    /// `grown_over` seconds; `rss` (`BEFORE NOW` bytes); `cause` of growth (collector_behind, objects_kept, max_rss, asked).
     char details[GRANITE_DETAILS_CAPACITY];
 };
 

@@ -89,6 +89,7 @@ typedef int (*granite_python_visit)(PyObject *object, void *_Nullable argument);
     X(int, Py_FinalizeEx, (void), ())                                                                                  \
     X(PyThreadState *_Nullable, PyEval_SaveThread, (void), ())                                                         \
     X(void, PyEval_RestoreThread, (PyThreadState * state), (state))                                                    \
+    X(void *_Nullable, PyInterpreterState_Get, (void), ())                                                             \
     X(int, PyGILState_Ensure, (void), ())                                                                              \
     X(void, PyGILState_Release, (int state), (state))                                                                  \
     X(void, Py_IncRef, (PyObject *_Nullable object), (object))                                                         \

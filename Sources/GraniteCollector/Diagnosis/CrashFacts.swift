@@ -51,6 +51,8 @@ package struct CrashFacts: Sendable {
     package var dropSite: DropSite?
     /// The exception that ended the crashed thread, or may have.
     package var thrown: ThrownException?
+    /// Of a capture that tells of memory.
+    package var growth: GrowthInfo?
     /// Of a capture that was asked for by a signal.
     package var hang: Hang?
     /// All threads, the captured one first.
@@ -119,7 +121,8 @@ package enum Diagnostician {
     }
 
     static let rules: [@Sendable (CrashFacts) -> Verdict?] = [
-        DropSiteRule.verdict, PanicRule.verdict, HangRule.verdict, SupervisorKillRule.verdict, OutOfMemoryRule.verdict,
+        GrowthRule.verdict, DropSiteRule.verdict, PanicRule.verdict, HangRule.verdict, SupervisorKillRule.verdict,
+        OutOfMemoryRule.verdict,
         StartupRule.verdict,
         ExitRule.verdict, SentSignalRule.verdict,
         TrapRule.verdict, AbortRule.verdict, StackOverflowRule.verdict, JumpRule.verdict, MemoryFaultRule.verdict,

@@ -47,6 +47,18 @@ extension ServerEvent {
         case .crashReportFailed(let worker, let id, let reason):
             (worker.map { [$0.field] } ?? [])
                 + [.init("crash", .object([.init("id", .string(id))])), .init("reason", .string(reason))]
+        case .crashCounted(let counted):
+            [counted.worker.field, .init("kind", .string(counted.kind))]
+                + field("subject", counted.subject.isEmpty ? nil : counted.subject)
+                + [
+                    .init("message", .string(counted.message)), .init("count", .integer(counted.count)),
+                    .init("total", .integer(counted.total)),
+                ]
+        case .workerRecycled(let recycled):
+            [
+                recycled.worker.field, .init("rss_bytes", .integer(Int(clamping: recycled.rssBytes))),
+                .init("limit_bytes", .integer(Int(clamping: recycled.limitBytes))),
+            ] + field("crash_id", recycled.crashID)
         }
     }
 }
@@ -96,6 +108,7 @@ extension ServerEvent.WorkerExited {
         if let memoryLimitBytes {
             fields.append(.init("memory_limit_bytes", .integer(Int(clamping: memoryLimitBytes))))
         }
+        if survived > 0 { fields.append(.init("survived", .integer(survived))) }
         if !requestsInFlight.isEmpty {
             fields.append(.init("in_flight", .integer(requestsInFlight.count)))
             fields.append(.init("requests_in_flight", .array(requestsInFlight.prefix(3).map { .object($0.fields) })))

@@ -38,6 +38,11 @@ extension ServerEvent {
             "\(reported.worker?.phrase ?? "a worker")\(reported.alive ? " lives on" : ""): \(reported.summary.reason) · crash \(reported.summary.id)"
         case .crashReportFailed(let worker, let id, let reason):
             "no report of crash \(id)\(worker.map { " of \($0.phrase)" } ?? ""): \(reason)"
+        case .crashCounted(let counted):
+            "\(counted.worker.phrase) lives on: \(counted.message.isEmpty ? counted.subject : counted.message.firstLine) · \(Quantity.grouped(counted.count)) more, \(Quantity.grouped(counted.total)) in all"
+        case .workerRecycled(let recycled):
+            "\(recycled.worker.phrase) is replaced: it had grown to \(Quantity.memory(recycled.rssBytes)), over \(Quantity.memory(recycled.limitBytes)) (--max-rss)"
+                + (recycled.crashID.map { " · crash \($0)" } ?? "")
         }
     }
 
@@ -83,6 +88,7 @@ extension ServerEvent.WorkerExited {
         } else if let oomKills, oomKills > 0, exit.number == 9, !expected {
             text += " · the kernel's OOM killer struck in this cgroup"
         }
+        if survived > 0 { text += " · it had survived \(Quantity.count(survived, "mistake"))" }
         if let crashID { text += " · crash \(crashID)" }
         return text
     }

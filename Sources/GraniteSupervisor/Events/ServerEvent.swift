@@ -45,6 +45,10 @@ package enum ServerEvent: StructuredEvent, Equatable {
     /// A report of a worker that lives (drop site), or of a death whose replacement is not there yet, late, or not wanted.
     case crashReported(CrashReported)
     case crashReportFailed(worker: WorkerIdentity?, crashID: String, reason: String)
+    /// A mistake that has a report happened again, and was only counted; told about every ten seconds.
+    case crashCounted(CrashCounted)
+    /// A worker that had grown too large is told to stop: its successor serves.
+    case workerRecycled(WorkerRecycled)
 
     package struct ServerStarted: Sendable, Equatable {
         package var pid: Int32
@@ -99,12 +103,14 @@ package enum ServerEvent: StructuredEvent, Equatable {
         package var maxRSSBytes: UInt64
         /// What its cgroup allows; nil without a limit.
         package var memoryLimitBytes: UInt64?
+        /// The mistakes that it lived on after, reported or counted.
+        package var survived: Int
 
         package init(
             worker: WorkerIdentity, exit: ExitStatus, uptimeSeconds: Double, requests: UInt64, crashID: String? = nil,
             expected: Bool, duringStartup: Bool = false, message: String? = nil, oomKills: Int? = nil,
             wasOOMKilled: Bool = false, killedBecause: String? = nil, requestsInFlight: [RequestInfo] = [],
-            maxRSSBytes: UInt64 = 0, memoryLimitBytes: UInt64? = nil
+            maxRSSBytes: UInt64 = 0, memoryLimitBytes: UInt64? = nil, survived: Int = 0
         ) {
             self.worker = worker
             self.exit = exit
@@ -120,6 +126,7 @@ package enum ServerEvent: StructuredEvent, Equatable {
             self.requestsInFlight = requestsInFlight
             self.maxRSSBytes = maxRSSBytes
             self.memoryLimitBytes = memoryLimitBytes
+            self.survived = survived
         }
     }
 
@@ -199,6 +206,42 @@ package enum ServerEvent: StructuredEvent, Equatable {
         }
     }
 
+    package struct CrashCounted: Sendable, Equatable {
+        package var worker: WorkerIdentity
+        /// As in the report: `drop_site`, `unraisable`, …
+        package var kind: String
+        package var subject: String
+        package var message: String
+        /// How many came since this was told last.
+        package var count: Int
+        /// How many this worker has had.
+        package var total: Int
+
+        package init(worker: WorkerIdentity, kind: String, subject: String, message: String, count: Int, total: Int) {
+            self.worker = worker
+            self.kind = kind
+            self.subject = subject
+            self.message = message
+            self.count = count
+            self.total = total
+        }
+    }
+
+    package struct WorkerRecycled: Sendable, Equatable {
+        package var worker: WorkerIdentity
+        package var rssBytes: UInt64
+        package var limitBytes: UInt64
+        /// Of the report that says what grew; nil if there is none (yet).
+        package var crashID: String?
+
+        package init(worker: WorkerIdentity, rssBytes: UInt64, limitBytes: UInt64, crashID: String?) {
+            self.worker = worker
+            self.rssBytes = rssBytes
+            self.limitBytes = limitBytes
+            self.crashID = crashID
+        }
+    }
+
     /// What is known of a report.
     package enum Crash: Sendable, Equatable {
         case reported(CrashSummary)
@@ -234,6 +277,8 @@ package enum ServerEvent: StructuredEvent, Equatable {
         case .collectorOutput: "collector.output"
         case .crashReported: "crash.reported"
         case .crashReportFailed: "crash.report_failed"
+        case .crashCounted: "crash.counted"
+        case .workerRecycled: "worker.recycled"
         }
     }
 
@@ -246,7 +291,9 @@ package enum ServerEvent: StructuredEvent, Equatable {
             .info
         case .serverStopped(let exitCode, _, _): exitCode == 0 ? .info : .error
         case .workerExited(let exited): exited.expected ? (exited.message == nil ? .info : .warning) : .error
-        case .workerRespawned, .workerHanging, .workerCrashLoop, .collectorUnavailable, .crashReported: .warning
+        case .workerRespawned, .workerHanging, .workerCrashLoop, .collectorUnavailable, .crashReported, .crashCounted,
+            .workerRecycled:
+            .warning
         case .collectorExited(_, let exit, let retry): retry == nil && exit.code == 0 ? .info : .warning
         case .serverReloadFailed, .workerSpawnFailed, .crashReportFailed: .error
         }

@@ -22,6 +22,17 @@ extension Fleet {
         return actions + advanceReload(now: now)
     }
 
+    /// A serving worker has grown too large: a new one is started and takes its place when it serves. One at a time, so that never more
+    /// than one process runs beyond the workers asked for; the worker asks again. During a reload it will be replaced anyway.
+    package mutating func recycle(_ id: WorkerID, now: ContinuousClock.Instant) -> [Action] {
+        guard !isStopping, reload == nil, let index = index(of: id), case .serving(id) = slots[index].state,
+            slots.allSatisfy({ !$0.isRenewing && $0.leaving.isEmpty })
+        else { return [] }
+        let candidate = slots[index].nextID(now: now, startupTimeout: rules.startupTimeout)
+        slots[index].state = .renewing(id, candidate: candidate)
+        return [.start(candidate, succeeding: nil)]
+    }
+
     /// Goes on if `step` is what the reload was waiting for.
     mutating func continueReload(after step: Reload.Step, now: ContinuousClock.Instant) -> [Action] {
         guard reload?.step == step else { return [] }

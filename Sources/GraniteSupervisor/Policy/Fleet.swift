@@ -101,7 +101,8 @@ package struct Fleet: Sendable {
         case .renewing(let old, candidate: id):
             slots[index].state = .serving(id)
             slots[index].dismiss(old, now: now, gracePeriod: rules.gracePeriod)
-            reload?.drain(slot: id.slot)
+            // A worker that was recycled is no step of a reload.
+            if reload?.step == .starting(slot: id.slot) { reload?.drain(slot: id.slot) }
             return [.terminate(old)]
         case .vacant, .starting, .serving, .renewing, .waiting, .failed:
             return []  // told to stop meanwhile

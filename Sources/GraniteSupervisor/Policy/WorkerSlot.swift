@@ -77,6 +77,8 @@ struct WorkerSlot: Sendable, Equatable {
         }
     }
 
+    var isRenewing: Bool { if case .renewing = state { true } else { false } }
+
     /// Whether a process of the slot is alive.
     var isPopulated: Bool { !members.isEmpty || !leaving.isEmpty }
 

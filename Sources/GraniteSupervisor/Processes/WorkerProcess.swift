@@ -21,6 +21,10 @@ final class WorkerProcess {
     /// The memory cgroup it is in; nil if none can be read.
     var cgroup: MemoryCgroup?
     var becameReady = false
+    /// Resident bytes and the limit, once it said that it has more memory than it may have.
+    var outgrown: (rssBytes: UInt64, limitBytes: UInt64)?
+    /// The report of how its memory grew, by its id.
+    var growthReport: String?
     /// What it said about why it cannot start.
     var failure: StartupFailure?
     /// The same in its own words: a sentence, then the traceback, which it then does not write on stderr.
@@ -32,6 +36,10 @@ final class WorkerProcess {
     var requests: UInt64 {
         guard let page = try? CrashPage(descriptor: page.number) else { return 0 }
         return (try? page.status())?.requestsServed ?? 0
+    }
+    /// The mistakes that it survived and counted, by its page.
+    var occasions: [CrashPage.Occasion] {
+        (try? CrashPage(descriptor: page.number)).flatMap { try? $0.occasions() } ?? []
     }
     /// What it said last, on stderr and of its own failure to start; for its report.
     var lastLines: [String] {
