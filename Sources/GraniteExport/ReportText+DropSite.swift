@@ -6,7 +6,8 @@ import GraniteReport
 extension ReportText {
     /// What was released or raised; then where it was made, as a stack if that is known.
     var dropSite: [TextLine] {
-        guard let site = report.dropSite else { return [] }
+        // Of a panic it says nothing that is not said already.
+        guard report.kind != .panic, let site = report.dropSite else { return [] }
         var lines: [TextLine] = []
         if let subject = site.subject { lines += labelled("Object", subject + pythonType(site)) }
         if let message = site.message, message != report.reason { lines += labelled("Message", message) }

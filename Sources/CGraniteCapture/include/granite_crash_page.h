@@ -238,12 +238,13 @@ struct granite_capture {
     uint32_t ticket;  ///< of the signal
     /// More about a drop site, an unraisable exception or growth: lines of `key=value`, each ended by a newline; a value holds none.
     /// Readers skip keys that they do not know. A key may come more than once, most important first. Keys:
+    /// `created_in` (`connect (app.py:9)`, the Python function that made the object);
     /// `type` of the object; `hook` that told (unraisable, threading, sys, rust, thread_bound, c); `collector` of cycles (running, or
     /// running_elsewhere); `generation` that it collects; `referrer` (`COUNT TYPE`: what refers to the object, or, where
     /// `referrers_of=another`, to another living one of its type); `held_by` (one step of the cycle that holds it: `frame lookup
     /// (app.py:11), local err`); `allocated` (`FILE:LINE`, tracemalloc's, innermost first); `living` objects of the type;
-    /// `owner_state` (alive, ended); `created_in` (`connect (app.py:9)`, the Python function that made it); `grown` (`BEFORE NOW TYPE`);
-    /// `grown_over` seconds; `rss` (`BEFORE NOW` bytes); `cause` of growth (collector_behind, max_rss, asked).
+    /// `owner_state` (alive, ended); `grown` (`BEFORE NOW TYPE`); `grown_over` seconds; `rss` (`BEFORE NOW` bytes); `cause` of growth
+    /// (collector_behind, max_rss, asked).
     char details[GRANITE_DETAILS_CAPACITY];
 };
 

@@ -238,6 +238,7 @@ struct ReportAssembler {
         facts.exit = report.process?.exit
         facts.oomKills = ending.exited?.oomKills
         facts.memory = report.process?.memory
+        facts.occasions = report.occasions ?? []
         facts.maxRSSBytes = report.process?.resources?.maxRSSBytes ?? 0
         facts.killedBecause = ending.exited?.killedBecause
         if capture == nil { facts.requestsInFlight = report.requests?.count ?? 0 }
@@ -246,7 +247,6 @@ struct ReportAssembler {
         facts.rssBytes = report.process?.rssBytes ?? 0
         facts.logTail = report.logTail ?? []
         facts.dropSite = report.dropSite
-        facts.occasions = report.occasions ?? []
         if let request = report.request, capture?.cause != CrashPage.Cause.none {
             facts.serving = "\(request.method ?? "?") \(Redaction.target(request.target ?? "?"))"
         }

@@ -43,10 +43,11 @@ enum DropSiteRule {
                 .uncaughtException, .certain, ["sys.excepthook was called on \(here)"],
                 Wording.sentence("Nobody caught an exception on \(here)" + (message.map { ": \($0)" } ?? "")))
         case .panic:
-            let words = message.map { $0.hasPrefix(panicException) ? String($0.dropFirst(panicException.count)) : $0 }
+            // Where it came to Python's hooks; at the place of the panic there are other words.
+            guard let message, message.hasPrefix(panicException) else { return nil }
             return Verdict(
                 .panic, .certain, [panicEvidence(facts.dropSite?.hook, here)],
-                Wording.sentence("Rust code panicked on \(here)" + (words.map { ": \($0)" } ?? "")))
+                Wording.sentence("Rust code panicked on \(here): \(message.dropFirst(panicException.count))"))
         case .dump:
             // By a call from inside: one that came by signal has a rule of its own.
             return facts.hang == nil ? Verdict(.dump, .certain, [], "A person asked for a dump of the worker.") : nil
@@ -64,7 +65,7 @@ enum DropSiteRule {
         case "unraisable": "sys.unraisablehook was called with it on \(here)"
         case "threading": "threading.excepthook was called with it on \(here)"
         case "sys": "sys.excepthook was called with it on \(here)"
-        default: "it happened on \(here)"
+        default: "the application's call ended with it on \(here)"
         }
     }
 }
