@@ -7,9 +7,9 @@
 #include "object_api.h"
 
 /// Adds `referrer` lines, and `held_by` lines if a cycle is found. False if there is no cycle, or none was found within
-/// `budget_ns`; a step of the search looks at the whole heap, and is not begun if the last one says that it would take
-/// longer. Runs no code of the application but its audit hooks. No collection begins meanwhile: the object lives on.
-/// Leaves no error. With the GIL held.
-bool granite_describe_holders(PyObjectPointer object, uint64_t budget_ns, struct granite_details *details);
+/// the budget of the thread's processor time, from which what it took is subtracted; a step of the search looks at the
+/// whole heap, and is not begun if the longest one so far says that it would take more. Runs no code of the application
+/// but its audit hooks. No collection begins meanwhile: the object lives on. Leaves no error. With the GIL held.
+bool granite_describe_holders(PyObjectPointer object, uint64_t *budget_ns, struct granite_details *details);
 
 #endif

@@ -15,9 +15,9 @@
 #include "type_search.h"
 
 enum {
-    /// What a search for holders may take: when a report is due, and before, while objects are made.
-    report_budget_ns = 100000000,
-    early_budget_ns = 50000000,
+    /// What a search for holders may take, when a report is due, and before, while objects are made: a cycle is found
+    /// in as many steps as it has, of some milliseconds each.
+    look_budget_ns = 100000000,
     max_candidates = 4,
 };
 
@@ -44,22 +44,21 @@ static int candidates(const struct granite_watch *watch, PyObjectPointer *object
 
 /// Fills watch->holders, if one of the candidates is held by a cycle; else with the direct referrers of the oldest.
 /// With the GIL held.
-static void look(struct granite_watch *watch, uint64_t budget_ns) {
+static void look(struct granite_watch *watch) {
     if (strstr(watch->holders.text, "held_by=")) return;
     PyObjectPointer objects[max_candidates];
     int count = candidates(watch, objects);
+    uint64_t budget_ns = look_budget_ns;
     // Nothing is freed before the search ends, which holds the GIL and runs no code of the application.
     for (int index = 0; index < count; index++) {
         struct granite_details holders = {.length = 0};
         granite_details_add(&holders, "referrers_of", "another");
         size_t empty = holders.length;
-        bool is_cycle = granite_describe_holders(objects[index], budget_ns / (uint64_t)count, &holders);
+        bool is_cycle = granite_describe_holders(objects[index], &budget_ns, &holders);
         if (is_cycle || (watch->holders.length == 0 && holders.length > empty)) watch->holders = holders;
         if (is_cycle) return;
     }
 }
-
-static void look_early(struct granite_watch *watch) { look(watch, early_budget_ns); }
 
 /// Adds whole lines. Any thread.
 static void append(struct granite_details *details, const struct granite_details *lines) {
@@ -138,13 +137,14 @@ void granite_describe_object(PyObjectPointer object, void *type, bool unsendable
 
     struct granite_watch *watch = type ? granite_watch_of(type) : NULL;
     if (!watch && type && unsendable) {
-        granite_watch_type(type, look_early);
+        granite_watch_type(type, look);
         return;
     }
     if (!watch) {
         // A count of nothing: it is being taken apart, and may be touched no more.
+        uint64_t budget_ns = look_budget_ns;
         if (object && *(const int64_t *)object > 0 && is_instance(object))
-            granite_describe_holders(object, report_budget_ns, details);
+            granite_describe_holders(object, &budget_ns, details);
         return;
     }
     const struct granite_record *record = release.record;
@@ -152,7 +152,7 @@ void granite_describe_object(PyObjectPointer object, void *type, bool unsendable
     if (record) describe_origin(record, details, owner);
     // Those that were made before it was watched are not counted: of none, nothing is said.
     if (granite_living(watch) > 0) granite_details_add(details, "living", "%u", granite_living(watch));
-    look(watch, report_budget_ns);
+    look(watch);
     append(details, &watch->holders);
 }
 
@@ -182,7 +182,7 @@ void granite_watch_named_types(void) {
             name[length] = 0;
             void *type = granite_find_type(name);
             if (type)
-                granite_watch_type(type, look_early);
+                granite_watch_type(type, look);
             else
                 all = false;
         }

@@ -240,6 +240,7 @@ struct granite_capture {
     uint32_t ticket;  ///< of the signal
     /// More about a drop site, an unraisable exception or growth: lines of `key=value`, each ended by a newline; a value holds none.
     /// Readers skip keys that they do not know. A key may come more than once, most important first. Keys:
+    /// `created_in` (`connect (app.py:9)`, the Python function that made the object);
     /// `type` of the object; `hook` that told (unraisable, threading, sys, rust, thread_bound, c); `collector` of cycles (running, or
     /// running_elsewhere); `generation` that it collects; `referrer` (`COUNT TYPE`: what refers to the object, or, where
     /// `referrers_of=another`, to another living one of its type); `held_by` (one step of the cycle that holds it: `frame lookup

@@ -228,6 +228,7 @@ struct ReportAssembler {
         facts.exit = report.process?.exit
         facts.oomKills = ending.exited?.oomKills
         facts.memory = report.process?.memory
+        facts.occasions = report.occasions ?? []
         facts.maxRSSBytes = report.process?.resources?.maxRSSBytes ?? 0
         facts.killedBecause = ending.exited?.killedBecause
         if capture == nil { facts.requestsInFlight = report.requests?.count ?? 0 }
