@@ -52,6 +52,11 @@ struct RunCommand: ParsableCommand {
     var command: [String] = []
 
     func validate() throws {
+        // The parser takes an option that it does not know for the program's name.
+        if let first = command.first, first.hasPrefix("-"), first != "--" {
+            if ["-h", "--help"].contains(first) { throw CleanExit.helpRequest(self) }
+            throw ValidationError("Unknown option \(first). A program whose name begins so comes after --.")
+        }
         if words.isEmpty {
             throw ValidationError("Name a program to run, for example: granite-crash run -- python3 app.py")
         }
@@ -61,7 +66,7 @@ struct RunCommand: ParsableCommand {
     private var words: [String] { command.first == "--" ? Array(command.dropFirst()) : command }
 
     func run() throws {
-        ProgramRun.prepare()
+        let inherited = ProgramRun.prepare()
         let status: ProgramRun.Status
         let news: RunNews
         do {
@@ -69,7 +74,7 @@ struct RunCommand: ParsableCommand {
             news = RunNews(
                 output: quiet && logFile == nil ? nil : try logFile.map { try LogOutput(path: $0) } ?? .standardError,
                 format: format, store: directory, namesDirectory: store.crashDir != nil, printsReports: show)
-            status = try start(news, crashDirectory: directory.path)
+            status = try start(news, crashDirectory: directory.path, inherited: inherited)
         } catch let refusal as ProgramFile.Refusal {
             Output.complain(refusal.sentence)
             throw ExitCode(refusal.exitCode)
@@ -81,7 +86,7 @@ struct RunCommand: ParsableCommand {
         ProgramRun.end(as: status)
     }
 
-    private func start(_ news: RunNews, crashDirectory: String) throws -> ProgramRun.Status {
+    private func start(_ news: RunNews, crashDirectory: String, inherited: [Int32]) throws -> ProgramRun.Status {
         let environment = ProgramEnvironment.current()
         let program = try ProgramFile(
             command: words[0], searchPath: environment["PATH"].map { String(decoding: $0, as: UTF8.self) })
@@ -102,7 +107,7 @@ struct RunCommand: ParsableCommand {
         return try run.run(
             path: program.path, arguments: Self.lastArguments(words.count),
             environment: environment.capturing(library: library, socket: socket.name, level: level?.rawValue),
-            keeping: news.descriptors)
+            inherited: inherited)
     }
 
     private func guardArguments(_ crashDirectory: String) -> [String] {
