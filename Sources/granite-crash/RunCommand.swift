@@ -90,24 +90,37 @@ struct RunCommand: ParsableCommand {
         let environment = ProgramEnvironment.current()
         let program = try ProgramFile(
             command: words[0], searchPath: environment["PATH"].map { String(decoding: $0, as: UTF8.self) })
-        guard let executable = CaptureLibrary.executable(), let socket = GuardianSocket(),
-            let (own, guardian) = OpenDescriptor.messageSockets()
-        else { throw ProgramFile.Refusal(sentence: "No socket can be made: \(Self.reason(errno)).", exitCode: 126) }
-        let library = try CaptureLibrary.beside(executable)
-        let error = GuardianProcess.start(
-            executable: executable, arguments: guardArguments(crashDirectory),
-            environment: environment.withoutCapture(),
-            listener: socket.listener, run: guardian)
-        guard error == 0 else {
-            throw ProgramFile.Refusal(sentence: "The guardian cannot be started: \(Self.reason(error)).", exitCode: 126)
+        guard let executable = CaptureLibrary.executable() else {
+            throw ProgramFile.Refusal(
+                sentence: "/proc is not mounted, which tells where granite-crash is.", exitCode: 126)
         }
+        let library = try CaptureLibrary.beside(executable)
+        let (own, socket) = try startGuardian(executable, crashDirectory, environment)
         let run = ProgramRun(guardian: own, news: news.heed) {
             news.heed(.complaint("The guardian has ended: from here on nothing is captured."))
         }
         return try run.run(
             path: program.path, arguments: Self.lastArguments(words.count),
-            environment: environment.capturing(library: library, socket: socket.name, level: level?.rawValue),
+            environment: environment.capturing(library: library, socket: socket, level: level?.rawValue),
             inherited: inherited)
+    }
+
+    /// Its ends of the sockets are closed here: when it ends, that is noticed.
+    ///
+    /// - Returns: run's end of the connection, and the name of the socket for programs.
+    private func startGuardian(_ executable: String, _ crashDirectory: String, _ environment: ProgramEnvironment)
+        throws(ProgramFile.Refusal) -> (OpenDescriptor, String)
+    {
+        guard let socket = GuardianSocket(), let (own, guardian) = OpenDescriptor.messageSockets() else {
+            throw ProgramFile.Refusal(sentence: "No socket can be made: \(Self.reason(errno)).", exitCode: 126)
+        }
+        let error = GuardianProcess.start(
+            executable: executable, arguments: guardArguments(crashDirectory),
+            environment: environment.withoutCapture(), listener: socket.listener, run: guardian)
+        guard error == 0 else {
+            throw ProgramFile.Refusal(sentence: "The guardian cannot be started: \(Self.reason(error)).", exitCode: 126)
+        }
+        return (own, socket.name)
     }
 
     private func guardArguments(_ crashDirectory: String) -> [String] {
