@@ -52,6 +52,11 @@ struct RunCommand: ParsableCommand {
     var command: [String] = []
 
     func validate() throws {
+        // The parser takes an option that it does not know for the program's name.
+        if let first = command.first, first.hasPrefix("-"), first != "--" {
+            if ["-h", "--help"].contains(first) { throw CleanExit.helpRequest(self) }
+            throw ValidationError("Unknown option \(first). A program whose name begins so comes after --.")
+        }
         if words.isEmpty {
             throw ValidationError("Name a program to run, for example: granite-crash run -- python3 app.py")
         }
@@ -61,7 +66,7 @@ struct RunCommand: ParsableCommand {
     private var words: [String] { command.first == "--" ? Array(command.dropFirst()) : command }
 
     func run() throws {
-        ProgramRun.prepare()
+        let inherited = ProgramRun.prepare()
         let status: ProgramRun.Status
         let news: RunNews
         do {
@@ -69,7 +74,7 @@ struct RunCommand: ParsableCommand {
             news = RunNews(
                 output: quiet && logFile == nil ? nil : try logFile.map { try LogOutput(path: $0) } ?? .standardError,
                 format: format, store: directory, namesDirectory: store.crashDir != nil, printsReports: show)
-            status = try start(news, crashDirectory: directory.path)
+            status = try start(news, crashDirectory: directory.path, inherited: inherited)
         } catch let refusal as ProgramFile.Refusal {
             Output.complain(refusal.sentence)
             throw ExitCode(refusal.exitCode)
@@ -81,28 +86,41 @@ struct RunCommand: ParsableCommand {
         ProgramRun.end(as: status)
     }
 
-    private func start(_ news: RunNews, crashDirectory: String) throws -> ProgramRun.Status {
+    private func start(_ news: RunNews, crashDirectory: String, inherited: [Int32]) throws -> ProgramRun.Status {
         let environment = ProgramEnvironment.current()
         let program = try ProgramFile(
             command: words[0], searchPath: environment["PATH"].map { String(decoding: $0, as: UTF8.self) })
-        guard let executable = CaptureLibrary.executable(), let socket = GuardianSocket(),
-            let (own, guardian) = OpenDescriptor.messageSockets()
-        else { throw ProgramFile.Refusal(sentence: "No socket can be made: \(Self.reason(errno)).", exitCode: 126) }
-        let library = try CaptureLibrary.beside(executable)
-        let error = GuardianProcess.start(
-            executable: executable, arguments: guardArguments(crashDirectory),
-            environment: environment.withoutCapture(),
-            listener: socket.listener, run: guardian)
-        guard error == 0 else {
-            throw ProgramFile.Refusal(sentence: "The guardian cannot be started: \(Self.reason(error)).", exitCode: 126)
+        guard let executable = CaptureLibrary.executable() else {
+            throw ProgramFile.Refusal(
+                sentence: "/proc is not mounted, which tells where granite-crash is.", exitCode: 126)
         }
+        let library = try CaptureLibrary.beside(executable)
+        let (own, socket) = try startGuardian(executable, crashDirectory, environment)
         let run = ProgramRun(guardian: own, news: news.heed) {
             news.heed(.complaint("The guardian has ended: from here on nothing is captured."))
         }
         return try run.run(
             path: program.path, arguments: Self.lastArguments(words.count),
-            environment: environment.capturing(library: library, socket: socket.name, level: level?.rawValue),
-            keeping: news.descriptors)
+            environment: environment.capturing(library: library, socket: socket, level: level?.rawValue),
+            inherited: inherited)
+    }
+
+    /// Its ends of the sockets are closed here: when it ends, that is noticed.
+    ///
+    /// - Returns: run's end of the connection, and the name of the socket for programs.
+    private func startGuardian(_ executable: String, _ crashDirectory: String, _ environment: ProgramEnvironment)
+        throws(ProgramFile.Refusal) -> (OpenDescriptor, String)
+    {
+        guard let socket = GuardianSocket(), let (own, guardian) = OpenDescriptor.messageSockets() else {
+            throw ProgramFile.Refusal(sentence: "No socket can be made: \(Self.reason(errno)).", exitCode: 126)
+        }
+        let error = GuardianProcess.start(
+            executable: executable, arguments: guardArguments(crashDirectory),
+            environment: environment.withoutCapture(), listener: socket.listener, run: guardian)
+        guard error == 0 else {
+            throw ProgramFile.Refusal(sentence: "The guardian cannot be started: \(Self.reason(error)).", exitCode: 126)
+        }
+        return (own, socket.name)
     }
 
     private func guardArguments(_ crashDirectory: String) -> [String] {

@@ -41,9 +41,6 @@ final class RunNews {
         }
     }
 
-    /// What must stay open.
-    var descriptors: Set<Int32> { output.map { [$0.descriptor] } ?? [] }
-
     func heed(_ message: GuardianMessage) {
         guard let event = RunEvent(message) else { return }
         switch event {

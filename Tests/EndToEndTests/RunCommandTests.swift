@@ -214,6 +214,19 @@ struct RunCommandTests {
         #expect(await Command.eventually { CrashRun.processes(with: folder.url.path).isEmpty })
     }
 
+    @Test func aGuardianThatIsKilledHoldsNobodyUp() async throws {
+        let folder = try TemporaryDirectory()
+        let run = try CrashRun(
+            ["sh", "-c", "while [ ! -e go ]; do sleep 0.05; done; exit 6"], folder: folder, directory: folder.url)
+        #expect(await Command.eventually { !CrashRun.processes(with: folder.url.path).isEmpty })
+        for pid in CrashRun.processes(with: folder.url.path) { kill(pid, SIGKILL) }
+        #expect(await Command.eventually { !run.command.standardError.isEmpty })
+        try folder.write("", to: "go")
+        let result = try await run.finish()
+        #expect(result.ending == .code(6))
+        #expect(result.errors == "granite-crash: The guardian has ended: from here on nothing is captured.\n")
+    }
+
     @Test(.enabled(if: geteuid() == 0, "a pid namespace needs root"))
     func asPidOneRunReapsOrphans() async throws {
         let line = "(sleep 0.05 &); sleep 0.5; cat /proc/[0-9]*/stat | grep -c ') Z'; kill -TERM $$"

@@ -36,13 +36,19 @@ package final class ProgramRun {
     }
 
     /// Before anything else: from here on no signal ends this process, and the program will get what was before.
-    package static func prepare() {
+    ///
+    /// - Returns: the descriptors that this process was started with.
+    package static func prepare() -> [Int32] {
         granite_signals_hold()
+        let inherited = openDescriptors()
         // Where a standard stream is closed, a socket of ours would get its number, and messages for people. The program finds it closed.
         while true {
             let number = open("/dev/null", O_RDWR | O_CLOEXEC)
-            guard number >= 0 else { return }
-            if number > STDERR_FILENO { return _ = close(number) }
+            guard number >= 0 else { return inherited }
+            if number > STDERR_FILENO {
+                close(number)
+                return inherited
+            }
         }
     }
 
@@ -50,9 +56,9 @@ package final class ProgramRun {
     ///
     /// - Parameters:
     ///   - path: what execve(2) is given; `arguments` begin with the name that the program is to see.
-    ///   - keeping: descriptors that stay open here, beside standard error; what else was inherited is the program's alone.
+    ///   - inherited: of ``prepare()``; but for standard error they are the program's alone from here on.
     package func run(
-        path: String, arguments: [[UInt8]], environment: ProgramEnvironment, keeping: Set<Int32>
+        path: String, arguments: [[UInt8]], environment: ProgramEnvironment, inherited: [Int32]
     ) throws(ProgramFile.Refusal) -> Status {
         let error = withCStrings(arguments) { arguments in
             environment.withPointers { granite_program_start(path, arguments, $0, &program) }
@@ -63,7 +69,7 @@ package final class ProgramRun {
                 exitCode: error == ENOENT ? 127 : 126)
         }
         let signals = OpenDescriptor(granite_signal_descriptor())
-        letGo(keeping: keeping.union([signals.number, link.interest.fd]))
+        letGo(inherited)
         link.send(.started(pid: program))
         lookAtChildren()
         while !isDone { turn(signals) }
@@ -169,21 +175,25 @@ package final class ProgramRun {
     // MARK: - Descriptors
 
     /// Closes what the program was given: a pipe that is open here too would not end when the program closes it.
-    private func letGo(keeping: Set<Int32>) {
+    private func letGo(_ inherited: [Int32]) {
         let nowhere = open("/dev/null", O_RDWR | O_CLOEXEC)
-        if nowhere >= 0 {
-            for number in [STDIN_FILENO, STDOUT_FILENO] where !keeping.contains(number) { dup2(nowhere, number) }
+        for number in inherited where number != STDERR_FILENO {
+            if number > STDERR_FILENO { close(number) } else if nowhere >= 0 { dup2(nowhere, number) }
         }
-        guard let folder = opendir("/proc/self/fd") else { return }
+        if nowhere > STDERR_FILENO { close(nowhere) }
+    }
+
+    private static func openDescriptors() -> [Int32] {
+        guard let folder = opendir("/proc/self/fd") else { return [] }
+        defer { closedir(folder) }
         var numbers: [Int32] = []
         while let entry = readdir(folder) {
             // SAFETY: d_name is NUL-terminated within its 256 bytes (readdir(3)), and the entry lives until the next call.
             let name = withUnsafeBytes(of: &entry.pointee.d_name) {
                 String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
             }
-            if let number = Int32(name) { numbers.append(number) }
+            if let number = Int32(name), number != dirfd(folder) { numbers.append(number) }
         }
-        closedir(folder)
-        for number in numbers where number > STDERR_FILENO && !keeping.contains(number) { close(number) }
+        return numbers
     }
 }
