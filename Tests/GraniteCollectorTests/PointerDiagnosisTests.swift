@@ -145,6 +145,7 @@ import Testing
         let others: [(CrashReport.Kind, String?)] = [
             (.oomKill, nil), (.startup, nil), (.dump, nil), (.threadException, "ValueError"),
             (.unraisable, "ValueError"),
+            (.panic, nil),
         ]
         for (kind, message) in others {
             var facts = CrashFacts(kind: kind, pid: 1)
