@@ -39,30 +39,37 @@ static void end_entry(struct granite_throw *entry) {
     __atomic_store_n(&entry->sequence, entry->sequence + 1, __ATOMIC_RELEASE);
 }
 
-/// Copies the newest entry of `object`. False if there is none, or it is being overwritten.
-static bool find_entry(struct granite_crash_page *page, const void *object, struct granite_throw *copy,
-                       uint32_t *number) {
+/// The newest entry of `object`; NULL if there is none. `is_last`: nothing was thrown since.
+static const struct granite_throw *find_entry(const struct granite_crash_page *page, const void *object,
+                                              bool *is_last) {
     uint32_t count = __atomic_load_n(&page->throw_count, __ATOMIC_RELAXED);
     for (uint32_t back = 1; back <= GRANITE_MAX_THROWS && back <= count; back++) {
         uint32_t index = (count - back) % GRANITE_MAX_THROWS;
         if (__atomic_load_n(&objects[index], __ATOMIC_RELAXED) != object) continue;
-        const struct granite_throw *entry = &page->throws[index];
-        uint32_t sequence = __atomic_load_n(&entry->sequence, __ATOMIC_ACQUIRE);
-        memcpy(copy, entry, sizeof *copy);
-        __atomic_thread_fence(__ATOMIC_ACQUIRE);
-        *number = count - back;
-        return (sequence & 1) == 0 && __atomic_load_n(&entry->sequence, __ATOMIC_RELAXED) == sequence;
+        *is_last = back == 1;
+        return &page->throws[index];
     }
-    return false;
+    return NULL;
+}
+
+/// False if another thread writes there meanwhile.
+static bool copy_entry(struct granite_throw *copy, const struct granite_throw *entry) {
+    uint32_t sequence = __atomic_load_n(&entry->sequence, __ATOMIC_ACQUIRE);
+    memcpy(copy, entry, sizeof *copy);
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    return (sequence & 1) == 0 && __atomic_load_n(&entry->sequence, __ATOMIC_RELAXED) == sequence;
 }
 
 /// Notes an exception that is raised again with the place of its first throw. False if that is not known any more.
 static bool record_again(struct granite_crash_page *page, const struct granite_thrown *thrown, uint32_t tid,
                          uint64_t now_ns) {
+    bool is_last = false;
+    const struct granite_throw *known = find_entry(page, thrown->object, &is_last);
+    if (!known) return false;
+    if (is_last && __atomic_load_n(&known->tid, __ATOMIC_RELAXED) == tid) return true;
     struct granite_throw first;
+    if (!copy_entry(&first, known)) return false;
     uint32_t number;
-    if (!find_entry(page, thrown->object, &first, &number)) return false;
-    if (first.tid == tid && number + 1 == __atomic_load_n(&page->throw_count, __ATOMIC_RELAXED)) return true;
     struct granite_throw *entry = begin_entry(page, &number);
     if (!entry) return true;
     uint32_t sequence = entry->sequence;

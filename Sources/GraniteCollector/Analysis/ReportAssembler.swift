@@ -238,7 +238,6 @@ struct ReportAssembler {
         facts.logTail = report.logTail ?? []
         facts.dropSite = report.dropSite
         facts.thrown = report.thrown
-        facts.occasions = report.occasions ?? []
         facts.growth = report.growth
         if let request = report.request, capture?.cause != CrashPage.Cause.none {
             facts.serving = "\(request.method ?? "?") \(Redaction.target(request.target ?? "?"))"
