@@ -90,7 +90,8 @@ int granite_trace_restart(pid_t thread) {
             break;
         default: return 0;
     }
-    // ERESTARTNOHAND (linux/errno.h): the kernel begins the call anew, unless a handler runs first; then it fails with EINTR as ever.
+    // ERESTARTNOHAND (linux/errno.h): the kernel begins the call anew, unless a handler runs first; then it fails with
+    // EINTR as ever.
     const long begin_anew = -514;
     return ptrace(PTRACE_POKEUSER, thread, (void *)offsetof(struct user, regs.rax), (void *)begin_anew) == 0;
 #else

@@ -1,4 +1,5 @@
-// A thread in each system call that waits. Whatever comes back is said on standard output; on SIGUSR1 the calls that are interrupted say so.
+// A thread in each system call that waits. Whatever comes back is said on standard output; on SIGUSR1 all are
+// interrupted.
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
@@ -19,7 +20,8 @@
 
 static void said(const char *what, long result) {
     char line[100];
-    int length = snprintf(line, sizeof line, "%s: %s\n", what, result < 0 && errno == EINTR ? "interrupted" : "came back");
+    const char *how = result < 0 && errno == EINTR ? "interrupted" : "came back";
+    int length = snprintf(line, sizeof line, "%s: %s\n", what, how);
     if (write(1, line, length) < 0) _exit(1);
 }
 

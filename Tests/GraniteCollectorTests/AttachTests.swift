@@ -44,6 +44,50 @@ import Testing
         _ = await process.wait()
     }
 
+    @Test(.enabled(if: MatrixLibraries.find("cc") != nil, "no C compiler"))
+    func threadThatCannotStopIsListedWithoutFrames() async throws {
+        let folder = try TemporaryDirectory()
+        // The parent of vfork(2) waits where no signal reaches it.
+        let source = try folder.write(
+            """
+            #define _GNU_SOURCE
+            #include <pthread.h>
+            #include <unistd.h>
+            static void *work(void *argument) {
+                if (vfork() == 0) {
+                    if (write(1, "ready", 5)) sleep(100);
+                    _exit(0);
+                }
+                return argument;
+            }
+            int main(void) {
+                pthread_t thread;
+                alarm(100);
+                pthread_create(&thread, 0, work, 0);
+                for (;;) pause();
+            }
+            """, to: "stuck.c")
+        let program = folder.file("stuck")
+        let build = try await Command.run(
+            try #require(MatrixLibraries.find("cc")), ["-pthread", "-o", program.path, source.path])
+        try #require(build.ending == .code(0), "\(build.errors)")
+        let process = try Command(program)
+        try #require(await Command.eventually { process.standardOutput.contains("ready") })
+        let child = try String(contentsOfFile: "/proc/\(process.pid)/task/\(process.pid)/children", encoding: .utf8)
+        let others = try FileManager.default.contentsOfDirectory(atPath: "/proc/\(process.pid)/task").compactMap {
+            try? String(contentsOfFile: "/proc/\(process.pid)/task/\($0)/children", encoding: .utf8)
+        }
+        let report = try AttachReport(pid: process.pid).make(symbolizer: Symbolizer())
+        process.send(signal: SIGKILL)
+        for child in ([child] + others).compactMap({ Int32($0.split(separator: " ").first ?? "") }) {
+            kill(child, SIGKILL)
+        }
+        #expect(report.threads?.first?.frames?.isEmpty == false)
+        #expect(report.threads?.last?.state == "not parked")
+        #expect(report.threads?.last?.note?.contains("did not stop") == true)
+        #expect(report.capture?.incomplete == true)
+    }
+
     @Test func programThatIsLookedAtManyTimesComputesTheSame() async throws {
         let python = try #require(PythonInstallation.all.first)
         let script = """

@@ -12,8 +12,11 @@ import Testing
     .timeLimit(.minutes(5)))
 struct CoreMatrixTests {
     /// Cases that no core can show: a limit of the file size, which the core has to keep too; two processes that write one core; a handler
-    /// that returns, after which nothing ends the program; one that the kernel cannot call, which hides the fault.
-    static let others: Set<String> = ["file-limit", "crash-after-fork", "own-handler-returns", "own-handler-raw"]
+    /// that returns, after which nothing ends the program; one that the kernel cannot call, which hides the fault; one that ran on a stack of
+    /// its own, which no core names, and had returned.
+    static let others: Set<String> = [
+        "file-limit", "crash-after-fork", "own-handler-returns", "own-handler-raw", "own-handler-sentry",
+    ]
 
     static let entries = MatrixEntry.all.filter { entry in
         guard case .signal(let name) = entry.status, entry.kind == "signal", name != "SIGKILL",

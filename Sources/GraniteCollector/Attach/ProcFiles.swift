@@ -27,6 +27,13 @@ enum ProcFiles {
         return String(decoding: bytes.prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self)
     }
 
+    /// `R`, `S`, `D`, …; nil if it is gone.
+    static func state(of thread: Int32, in pid: Int32) -> Character? {
+        let bytes = RegularFile.contents("/proc/\(pid)/task/\(thread)/stat", limit: 512) ?? []
+        let text = String(decoding: bytes, as: UTF8.self)
+        return text.lastIndex(of: ")").flatMap { text[$0...].dropFirst(2).first }
+    }
+
     /// A line of /proc/PID/status, without its name.
     static func status(of pid: Int32) -> [String: String] {
         let text = String(decoding: RegularFile.contents("/proc/\(pid)/status", limit: 64 << 10) ?? [], as: UTF8.self)

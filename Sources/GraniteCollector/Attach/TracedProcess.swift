@@ -7,6 +7,8 @@ import Glibc
 struct TracedProcess {
     /// Time for a thread to stop. One that waits for a disk or a dead network mount does not.
     static let stopNanoseconds: UInt64 = 500_000_000
+    /// After so long it is asked whether those that are left can stop at all.
+    static let patienceNanoseconds: UInt64 = 30_000_000
     static let maxThreads = 16_384
     /// Looks for threads that were made meanwhile.
     static let maxPasses = 64
@@ -53,14 +55,22 @@ struct TracedProcess {
     /// Stops all of them, as far as they stop in time. Threads that are made meanwhile are stopped too.
     mutating func stop() {
         let deadline = granite_monotonic_ns() &+ Self.stopNanoseconds
+        let patience = granite_monotonic_ns() &+ Self.patienceNanoseconds
         for _ in 0..<Self.maxPasses {
             for (thread, stop) in threads where stop == nil { _ = granite_trace_interrupt(thread) }
             while threads.values.contains(where: { $0 == nil }), granite_monotonic_ns() < deadline {
-                if !collect() { usleep(20) }
+                if collect() { continue }
+                if granite_monotonic_ns() > patience, isStuck { break }
+                usleep(20)
             }
             let before = threads.count
             guard granite_monotonic_ns() < deadline, seize(), threads.count > before else { return }
         }
+    }
+
+    /// Whether every thread that still runs sleeps where no signal reaches it.
+    private var isStuck: Bool {
+        threads.allSatisfy { $0.value != nil || ProcFiles.state(of: $0.key, in: pid) == "D" }
     }
 
     /// Asks once after each running thread. False if none had news.

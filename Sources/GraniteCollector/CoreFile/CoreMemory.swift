@@ -82,7 +82,7 @@ final class CoreMemory: HeldMemory {
         if let descriptor = ModuleIdentity.open(module, image: images[index]) {
             var status = stat()
             let isKnown = images[index].buildID != nil
-            if fstat(descriptor, &status) == 0, isKnown || isOlder(status) {
+            if fstat(descriptor, &status) == 0, isKnown || isOlder(status) && ELFImage(path: module.path) != nil {
                 found = CoreBytes(descriptor: descriptor, size: UInt64(max(0, status.st_size)))
             } else {
                 close(descriptor)
@@ -92,7 +92,8 @@ final class CoreMemory: HeldMemory {
         return found
     }
 
-    /// A file without a build-id in the core is believed if it was not written since.
+    /// A file without a build-id in the core is believed if it was not written since. It must be an
+    /// object file: a core may name any file, and what is read of it may come into the report.
     private func isOlder(_ status: stat) -> Bool {
         UInt64(max(0, status.st_mtim.tv_sec)) <= core.writtenNanoseconds / 1_000_000_000
     }
