@@ -63,6 +63,10 @@ import Testing
             "ThreadBound.deinit", "main",
         ]
         #expect(CaptureFrames.removed(from: Self.frames(names)).compactMap(\.symbol) == ["ThreadBound.deinit", "main"])
+        let called = [
+            "granite_capture_occasion", "granite_wrong_thread_report", "tell", "granite_bound_check", "cursor_next",
+        ]
+        #expect(CaptureFrames.removed(from: Self.frames(called)).compactMap(\.symbol) == ["cursor_next"])
         #expect(CaptureFrames.removed(from: Self.frames(["a", "b"])).count == 2)
     }
 

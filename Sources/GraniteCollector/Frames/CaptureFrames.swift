@@ -17,6 +17,8 @@ enum CaptureFrames {
     private static func isCapture(_ frame: Frame) -> Bool {
         guard frame.kind == .native, let symbol = frame.symbol else { return false }
         return symbol.hasPrefix("granite_capture") || symbol.contains("Capture.now(")
-            || symbol.contains("ThreadBound.report(") || symbol.contains("PythonHooks.")
+            || symbol.contains("Capture.count(") || symbol.contains("PythonHooks.")
+            || ["granite_wrong_thread", "granite_bound_"].contains(where: symbol.hasPrefix)
+            || ["report(", "reportUse(", "isHandedHome("].contains { symbol.contains("ThreadBound.\($0)") }
     }
 }
