@@ -85,7 +85,11 @@ let floor3: [Target] = [
 let bindable: [LinkerSetting] = [
     .unsafeFlags(
         ["bind", "check", "drop", "annotate", "report"].flatMap {
-            ["-Xlinker", "--export-dynamic-symbol=granite_bound_\($0)"]
+            // Undefined at first, so that no linker leaves it out as unused.
+            [
+                "-Xlinker", "--undefined=granite_bound_\($0)", "-Xlinker",
+                "--export-dynamic-symbol=granite_bound_\($0)",
+            ]
         })
 ]
 

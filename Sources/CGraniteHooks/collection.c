@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "describe.h"
 #include "granite_capture.h"
 
 #define py granite_hooks_python
@@ -24,6 +25,7 @@ static PyObjectPointer granite_hooks_collection(PyObjectPointer self, const PyOb
         own_generation = generation ? (int)py.PyLong_AsLong(generation) : 0;
         __atomic_store_n(&collecting_generation, own_generation, __ATOMIC_RELAXED);
         __atomic_store_n(&collecting_tid, me, __ATOMIC_RELEASE);
+        granite_watch_named_types();  // extension modules make theirs when they are first used
     } else if (phase && strcmp(phase, "stop") == 0) {
         own_generation = -1;
         uint32_t expected = me;

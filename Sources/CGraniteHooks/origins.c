@@ -144,7 +144,7 @@ static inline __attribute__((always_inline)) void capture_origin(const struct gr
 }
 
 /// tp_alloc of watched types.
-static PyObjectPointer allocate(void *type, ssize_t items) {
+static PyObjectPointer granite_watched_allocate(void *type, ssize_t items) {
     struct granite_watch *watch = granite_watch_of(type);
     if (++watch->allocations == watch->next_look) {
         watch->next_look *= 4;
@@ -173,7 +173,7 @@ static PyObjectPointer allocate(void *type, ssize_t items) {
 
 /// tp_dealloc of watched types. What the type's own function does, in it the call of sys.unraisablehook, finds the
 /// record.
-static void deallocate(PyObjectPointer object) {
+static void granite_watched_deallocate(PyObjectPointer object) {
     struct granite_watch *watch = granite_watch_of(granite_type_of(object));
     // The function of a derived type has called that of its base, both watched.
     if (releasing && releasing->release.object == object) {
@@ -240,7 +240,7 @@ struct granite_watch *granite_watch_type(void *type, granite_look look) {
     // Another interpreter with a GIL of its own may be looking through the list.
     watches[watch_count] = watch;
     __atomic_store_n(&watch_count, watch_count + 1, __ATOMIC_RELEASE);
-    *allocate_at = (void *)allocate;
-    *deallocate_at = (void *)deallocate;
+    *allocate_at = (void *)granite_watched_allocate;
+    *deallocate_at = (void *)granite_watched_deallocate;
     return watch;
 }

@@ -8,13 +8,11 @@ extension ReportText {
         let types = report.growth?.types ?? []
         guard !types.isEmpty else { return [] }
         let shown = options.all ? types.count : min(types.count, 8)
-        let more = types.prefix(shown).map { Quantity.grouped($0.more) }
-        let width = more.map(\.count).max() ?? 0
         var lines: [TextLine] = []
-        for (type, more) in zip(types, more) {
-            let number = String(repeating: " ", count: width - more.count) + more
+        for type in types.prefix(shown) {
             let counts = "\(Quantity.grouped(type.before)) → \(Quantity.grouped(type.now))"
-            lines += labelled(lines.isEmpty ? "Growth" : "", "\(number) \(type.type) (\(counts))")
+            lines += labelled(
+                lines.isEmpty ? "Growth" : "", "\(Quantity.grouped(type.more)) \(type.type) (\(counts))")
         }
         if types.count > shown {
             lines += labelled("", "and \(Quantity.count(types.count - shown, "type")) more (--all)", .quiet)

@@ -94,7 +94,7 @@ extension Frame {
 
     private static let runtimePrefixes = [
         "swift::", "swift_", "_dispatch_", "thunk for ", "reabstraction thunk", "partial apply",
-        "protocol witness for ", "granite_thread_",
+        "protocol witness for ", "granite_thread_", "granite_watched_",
         "std::rt::lang_start", "std::sys::backtrace::__rust_begin_short_backtrace",
         "core::ops::function::FnOnce::call_once", "std::panic::catch_unwind", "__rust_try",
     ]

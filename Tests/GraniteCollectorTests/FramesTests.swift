@@ -76,6 +76,10 @@ import Testing
             "static RequestError.report(_:idPrefix:)", "WSGIThread.respond(to:)",
         ]
         #expect(CaptureFrames.removed(from: Self.frames(returned)).compactMap(\.symbol) == ["WSGIThread.respond(to:)"])
+        let called = [
+            "granite_capture_occasion", "granite_wrong_thread_report", "tell", "granite_bound_check", "cursor_next",
+        ]
+        #expect(CaptureFrames.removed(from: Self.frames(called)).compactMap(\.symbol) == ["cursor_next"])
         #expect(CaptureFrames.removed(from: Self.frames(["a", "b"])).count == 2)
     }
 

@@ -27,7 +27,7 @@ struct GrowthTextTests {
             text.contains(
                 """
                 Growth     144,641 frame (10 → 144,651)
-                            36,161 app.Boom (0 → 36,161)
+                           36,161 app.Boom (0 → 36,161)
 
                 """), "\(text)")
         #expect(!text.contains("growth-watch"))

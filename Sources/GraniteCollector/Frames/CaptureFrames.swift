@@ -18,8 +18,12 @@ enum CaptureFrames {
     /// The C core, and the ways into it: GraniteCapture's, the hooks that Python calls, and the worker's word to them.
     private static func isCapture(_ frame: Frame) -> Bool {
         guard frame.kind == .native, let symbol = frame.symbol else { return false }
-        return symbol.hasPrefix("granite_capture") || symbol.contains("Capture.now(")
-            || symbol.contains("ThreadBound.report(") || symbol.hasPrefix("granite_hooks_")
-            || symbol.contains("PythonException.tellHooks(") || symbol.contains("RequestError.report(")
+        return beginnings.contains(where: symbol.hasPrefix) || parts.contains(where: symbol.contains)
     }
+
+    private static let beginnings = ["granite_capture", "granite_hooks_", "granite_wrong_thread", "granite_bound_"]
+    private static let parts = [
+        "Capture.now(", "Capture.count(", "ThreadBound.report(", "ThreadBound.reportUse(", "ThreadBound.isHandedHome(",
+        "PythonException.tellHooks(", "RequestError.report(",
+    ]
 }

@@ -1,5 +1,5 @@
 // What a value costs that keeps its creation stack, beside one that does not, and beside two other ways to get the stack: nanoseconds,
-// medians of the same run, the ways by turns.
+// best and median of the same run, the ways by turns.
 
 import CGraniteCapture
 import Glibc
@@ -75,7 +75,7 @@ private func compare() throws {
         for (index, way) in ways.enumerated() { results[index].append(perRound(way.body)) }
     }
     for (way, result) in zip(ways, results) {
-        print("\(way.name)\t\(result.sorted()[loops / 2])")
+        print("\(way.name)\t\(result.min() ?? 0)\t\(result.sorted()[loops / 2])")
     }
     atDepth(depth) { granite_capture_origin(origin) }
     print("frames kept\t\(origin.pointee.frame_count)")
