@@ -26,7 +26,8 @@ import Testing
             ),
             (
                 "_ZN103_$LT$pyo3..instance..Bound$LT$pyo3..types..any..PyAny$GT$$u20$as$u20$pyo3..types..any..PyAnyMethods$GT$4call5inner17h9e3b9367905cc99fE.llvm.42",
-                "<pyo3::instance::Bound<pyo3::types::any::PyAny> as pyo3::types::any::PyAnyMethods>::call::inner", "Rust"
+                "<pyo3::instance::Bound<pyo3::types::any::PyAny> as pyo3::types::any::PyAnyMethods>::call::inner",
+                "Rust"
             ),
             ("_RNvCskwGfYPst2Cb_3foo16example_function", "foo::example_function", "Rust"),
             ("_Z", "_Z", "C++"),
