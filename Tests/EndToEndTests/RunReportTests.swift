@@ -100,6 +100,7 @@ struct RunReportTests {
         #expect(events.first?.string("crash.report") == folder.file("crashes/\(report.id).json").path)
         #expect(events.first?.string("signal") == "SIGSEGV")
         #expect(events.first?.int("process.pid") == report.process?.pid)
+        #expect(events.first?["alive"] as? Bool == false)
         #expect(events.first?.string("level") == "error")
     }
 
@@ -117,6 +118,22 @@ struct RunReportTests {
         #expect(result.ending == .signal(SIGSEGV))
         #expect(result.reports.first?.signal?.name == "SIGSEGV")
         #expect(result.reports.first?.threads == nil)
+    }
+
+    @Test(.enabled(if: TestCgroup.isAllowed, "no memory cgroup may be made here"))
+    func aKillOfTheOOMKillerIsReported() async throws {
+        let cgroup = try #require(TestCgroup(limitBytes: 256 << 20))
+        let folder = try TemporaryDirectory()
+        let program = "blocks = []\nwhile True: blocks.append(b'x' * (8 << 20))"
+        let run = try CrashRun.start(
+            cgroup.launcher + [CrashRun.executable.path, "run", "--", try python(), "-c", program],
+            environment: ["GRANITE_CRASH_DIR": folder.file("crashes").path])
+        #expect(await run.wait() == .signal(SIGKILL))
+        let report = try #require(try CrashRun.reports(in: folder).first, "\(run.standardError)")
+        #expect(report.kind == .oomKill)
+        #expect(report.diagnosis?.category == "out_of_memory")
+        #expect(report.process?.program?.hasPrefix("python") == true)
+        #expect(await Command.eventually { CrashRun.processes(with: folder.url.path).isEmpty })
     }
 
     // MARK: - Compiled programs

@@ -8,13 +8,14 @@
 #include <stdint.h>
 #include <sys/resource.h>
 
-/// Blocks every signal that can be blocked and sets SIGCHLD to its default, so that children can be waited for. Keeps what was before for
-/// granite_program_start. Call once, before any thread is started.
+/// Blocks every signal that can be blocked and sets SIGCHLD to its default, so that children can be waited for.
+/// Keeps what was before for granite_program_start. Call once, before any thread is started.
 void granite_signals_hold(void);
 
-/// fork(2) and execve(2): the program gets the signal mask and the disposition of SIGCHLD that granite_signals_hold found; all else of this
-/// process that a program inherits it inherits. A file without a known format is given to /bin/sh, as execvp(3) does. Call after
-/// granite_signals_hold, with one thread. Returns 0, or the errno value of fork or execve.
+/// fork(2) and execve(2): the program gets the signal mask and the disposition of SIGCHLD that granite_signals_hold
+/// found; all else of this process that a program inherits it inherits. A file without a known format is given to
+/// /bin/sh, as execvp(3) does. Call after granite_signals_hold, with one thread. Returns 0, or the errno value of
+/// fork or execve.
 int granite_program_start(const char *_Nonnull path, char *_Nullable const *_Nonnull arguments,
                           char *_Nullable const *_Nonnull environment, pid_t *_Nonnull pid);
 
@@ -41,14 +42,16 @@ struct granite_child_change {
     struct rusage resources;
 };
 
-/// Takes the next change of any child: it ended or stopped. An ended one is reaped, but not `kept`, which stays a zombie (its /proc entry and
-/// its pid stay its own) and is told of again and again. 1, or 0 if there is none now.
+/// Takes the next change of any child: it ended or stopped. An ended one is reaped, but not `kept`, which stays a
+/// zombie (its /proc entry and its pid stay its own) and is told of again and again. 1, or 0 if there is none now.
 int granite_child_next(pid_t kept, struct granite_child_change *_Nonnull change);
 
-/// Stops this process by `signal` as a terminal would; returns when it was continued, at once where the signal does not stop it.
+/// Stops this process by `signal` as a terminal would; returns when it was continued, at once where the signal does
+/// not stop it.
 void granite_stop_self(int signal);
 
-/// Ends this process by `signal`, without a core file of its own. Returns if that is not possible: pid 1 does not die of signals.
+/// Ends this process by `signal`, without a core file of its own. Returns if that is not possible: pid 1 does not
+/// die of signals.
 void granite_die_of(int signal);
 
 #endif

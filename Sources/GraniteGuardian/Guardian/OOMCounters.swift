@@ -9,8 +9,14 @@ struct OOMCounters {
     private var system: Int?
 
     init() {
-        let path = Self.text("/proc/self/cgroup")?.split(separator: "\n").first { $0.hasPrefix("0::") }?.dropFirst(3)
-        cgroupFile = path.map { "/sys/fs/cgroup\($0 == "/" ? "" : $0)/memory.events" }
+        let lines = (Self.text("/proc/self/cgroup") ?? "").split(separator: "\n").map {
+            $0.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
+        }.filter { $0.count == 3 }
+        if let line = lines.first(where: { $0[1].split(separator: ",").contains("memory") }) {
+            cgroupFile = "/sys/fs/cgroup/memory\(line[2])/memory.oom_control"
+        } else {
+            cgroupFile = lines.first { $0[0] == "0" }.map { "/sys/fs/cgroup\($0[2])/memory.events" }
+        }
         cgroup = cgroupFile.flatMap { Self.value("oom_kill", in: $0) }
         system = Self.value("oom_kill", in: "/proc/vmstat")
     }

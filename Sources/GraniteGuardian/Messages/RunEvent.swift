@@ -44,7 +44,7 @@ package enum RunEvent: StructuredEvent, Equatable {
         case .reported(let process, let signal, let summary):
             [process.field]
                 + (signal.map { [.init("signal", .string(SignalName.name(Int($0))))] } ?? [])
-                + [.init("crash", .object(summary.fields))]
+                + [.init("alive", .boolean(summary.goesOn)), .init("crash", .object(summary.fields))]
         case .reportFailed(let process, let reason): [process.field, .init("reason", .string(reason))]
         case .counted(let process, let occasion): [process.field] + occasion.fields
         case .complaint(let sentence): [.init("message", .string(sentence))]
@@ -96,6 +96,9 @@ extension CountedOccasion {
 }
 
 extension CrashSummary {
+    /// Whether the process lives on.
+    fileprivate var goesOn: Bool { CrashReport.Kind(rawValue: kind)?.goesOn ?? false }
+
     fileprivate var fields: [FieldValue.Field] {
         var fields: [FieldValue.Field] = [
             .init("id", .string(id)), .init("kind", .string(kind)), .init("reason", .string(reason)),
