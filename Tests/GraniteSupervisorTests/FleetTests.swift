@@ -112,6 +112,39 @@ struct FleetTests {
         #expect(fleet.exited(id(1, 1), crash, now: now) == [.reloadFinished, .start(id(1, 3), succeeding: nil)])
     }
 
+    @Test func aRecycledWorkerGoesWhenItsSuccessorServes() {
+        var fleet = serving(2)
+        #expect(fleet.recycle(id(1, 1), now: now) == [.start(id(1, 2), succeeding: nil)])
+        #expect(fleet.recycle(id(1, 1), now: now) == [], "it is under way")
+        #expect(fleet.recycle(id(2, 1), now: now) == [], "one at a time")
+        #expect(fleet.becameReady(id(1, 2), now: now) == [.terminate(id(1, 1))])
+        #expect(fleet.recycle(id(2, 1), now: now) == [], "the old one is not gone")
+        #expect(fleet.exited(id(1, 1), crash, now: now) == [])
+        #expect(fleet.recycle(id(2, 1), now: now) == [.start(id(2, 2), succeeding: nil)])
+    }
+
+    @Test func aRecycledWorkerServesOnIfItsSuccessorFails() {
+        var fleet = serving(1)
+        _ = fleet.recycle(id(1, 1), now: now)
+        #expect(fleet.exited(id(1, 2), startupFailure(), now: now) == [])
+        #expect(fleet.recycle(id(1, 1), now: now) == [.start(id(1, 3), succeeding: nil)])
+    }
+
+    @Test func duringAReloadNobodyIsRecycled() {
+        var fleet = serving(2)
+        _ = fleet.reloadWorkers(now: now)
+        #expect(fleet.recycle(id(2, 1), now: now) == [])
+    }
+
+    @Test func aReloadStartsTheSuccessorOfARecycledWorkerAnew() {
+        var fleet = serving(1)
+        _ = fleet.recycle(id(1, 1), now: now)
+        #expect(fleet.reloadWorkers(now: now) == [.terminate(id(1, 2)), .start(id(1, 3), succeeding: nil)])
+        #expect(fleet.becameReady(id(1, 3), now: now) == [.terminate(id(1, 1))])
+        #expect(fleet.exited(id(1, 2), crash, now: now) == [])
+        #expect(fleet.exited(id(1, 1), crash, now: now) == [.reloadFinished])
+    }
+
     /// A worker that hung on import made every later reload wait for it.
     @Test func aCandidateThatIsNotReadyInTimeIsGivenUpAndTheOldWorkerStays() {
         var fleet = serving(1)

@@ -71,8 +71,12 @@ extension Fleet {
         case .vacant, .failed:
             slots[index].respawn.reset()
             return [begin(index, succeeding: nil, now: now)]
-        case .renewing:
-            return []  // one reload at a time: cannot be
+        case .renewing(let old, let candidate):
+            // A worker was being recycled; its successor may have read old code already.
+            slots[index].dismiss(candidate, now: now, gracePeriod: rules.gracePeriod)
+            let new = slots[index].nextID(now: now, startupTimeout: rules.startupTimeout)
+            slots[index].state = .renewing(old, candidate: new)
+            return [.terminate(candidate), .start(new, succeeding: nil)]
         }
     }
 }
