@@ -55,7 +55,10 @@ static void *find(uintptr_t caller) {
 /// Call before any throw.
 void granite_throw_unwinder_load(void) {
     void *raise = dlsym(RTLD_NEXT, "_Unwind_RaiseException");
-    if (!raise) return;
+    if (!raise) {
+        dlerror();  // what was not found is no error of the program's
+        return;
+    }
     of_program = complete(raise);
     __atomic_store_n(&is_of_program, true, __ATOMIC_RELEASE);
 }
