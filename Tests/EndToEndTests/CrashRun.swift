@@ -82,9 +82,9 @@ final class CrashRun: Sendable {
         return FileManager.default.isExecutableFile(atPath: path)
     }
 
-    static var hasSwift: Bool {
+    static func isInPath(_ program: String) -> Bool {
         (Foundation.ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":").contains {
-            FileManager.default.isExecutableFile(atPath: "\($0)/swiftc")
+            FileManager.default.isExecutableFile(atPath: "\($0)/\(program)")
         }
     }
 

@@ -137,7 +137,7 @@ enum AbortRule {
             let isMachinery =
                 machinery.contains(withoutUnderscores(name)) || symbol.hasSuffix("_chk")
                 || machineryStarts.contains(where: name.hasPrefix) || name.hasPrefix("<core::")
-                || name.hasPrefix("<std::")
+                || name.hasPrefix("<std::") || isOfRustLibrary(frame)
             // <bits/string_fortified.h> inlines `strcpy` as a call of `__strcpy_chk`.
             if symbol.hasSuffix("_chk") { checked = withoutUnderscores(symbol) }
             if !isMachinery, frame.inlined != true || name + "_chk" != checked {
@@ -146,6 +146,12 @@ enum AbortRule {
             }
         }
         return nil
+    }
+
+    /// `<usize as SliceIndex<[T]>>::index` of `/rustc/…/library/core/src/slice/index.rs`: what the program's function called.
+    private static func isOfRustLibrary(_ frame: Frame) -> Bool {
+        guard let file = frame.file, frame.writtenIn == "Rust" else { return false }
+        return ["library/core/src/", "library/alloc/src/", "library/std/src/"].contains(where: file.contains)
     }
 
     /// glibc's internal names differ from the public ones in leading underscores.
