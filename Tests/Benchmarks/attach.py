@@ -7,7 +7,7 @@ The process itself measures: one thread of it reads the clock without end, and w
 still; the longest gap of a run counts. All threads wait ten frames deep in nanosleep. With --python the process is a python3 with that
 many threads, whose clock is read by a library function. `whole` is the tool's time from start to end.
 """
-import argparse, os, shutil, signal, statistics, subprocess, tempfile, time
+import argparse, atexit, os, shutil, signal, statistics, subprocess, tempfile, time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -66,6 +66,7 @@ def main():
     parser.add_argument("--python", action="store_true")
     options = parser.parse_args()
     folder = tempfile.mkdtemp(prefix="granite-benchmark-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     with open(f"{folder}/ticker.c", "w") as source:
         source.write(TICKER)
     subprocess.run(["cc", "-O1", "-g", "-pthread", "-o", f"{folder}/ticker", f"{folder}/ticker.c"], check=True)
@@ -109,7 +110,6 @@ def main():
         print(f"{count:4} threads, no tool {median(nothing)}")
         for name, (held, whole) in found.items():
             print(f"{count:4} {name:17}{median(held)}{median(whole)}")
-    shutil.rmtree(folder)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 // A program that panics, under the preloaded library. panicker CASE: descriptor 10 is the crash page, 11 the memory socket.
 
-use std::hint::black_box;
+use std::mem::ManuallyDrop;
 use std::panic::catch_unwind;
 
 #[repr(C)]
@@ -20,7 +20,7 @@ extern "C" {
 
 fn install() -> bool {
     unsafe {
-        let found = dlsym(std::ptr::null_mut(), c"granite_capture_install".as_ptr().cast());
+        let found = dlsym(std::ptr::null_mut(), b"granite_capture_install\0".as_ptr());
         if found.is_null() {
             return true;
         }
@@ -79,4 +79,11 @@ fn main() {
             checked(&[1, 2, 3], black_box(3));
         }
     }
+}
+
+/// std::hint::black_box, which older compilers do not have: what it returns is known to nobody.
+#[inline(never)]
+fn black_box<T>(value: T) -> T {
+    let value = ManuallyDrop::new(value);
+    unsafe { std::ptr::read_volatile(&*value) }
 }

@@ -82,6 +82,17 @@ final class CrashRun: Sendable {
         return FileManager.default.isExecutableFile(atPath: path)
     }
 
+    /// Root in a container may not.
+    static let mayMakePidNamespace: Bool = {
+        let trial = Process()
+        trial.executableURL = URL(fileURLWithPath: "/usr/bin/unshare")
+        trial.arguments = ["--pid", "--fork", "--mount-proc", "true"]
+        trial.standardError = FileHandle.nullDevice
+        guard (try? trial.run()) != nil else { return false }
+        trial.waitUntilExit()
+        return trial.terminationStatus == 0
+    }()
+
     static func isInPath(_ program: String) -> Bool {
         (Foundation.ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":").contains {
             FileManager.default.isExecutableFile(atPath: "\($0)/\(program)")

@@ -1,13 +1,14 @@
 // Finds the functions of granite_bind.h where they are, as a Rust program does that must run without them, too.
 
-use std::ffi::{c_char, c_int, c_void, CStr};
+use std::os::raw::{c_char, c_int, c_void};
 
 extern "C" {
     fn dlsym(handle: *mut c_void, name: *const c_char) -> *mut c_void;
 }
 
-fn find(name: &CStr) -> *mut c_void {
-    unsafe { dlsym(std::ptr::null_mut(), name.as_ptr()) }
+/// `name` ends with a NUL.
+fn find(name: &[u8]) -> *mut c_void {
+    unsafe { dlsym(std::ptr::null_mut(), name.as_ptr().cast()) }
 }
 
 #[repr(C)]
@@ -31,7 +32,7 @@ struct Cursor(Box<Bound>);
 unsafe impl Send for Cursor {}
 
 fn main() {
-    let install = find(c"granite_capture_install");
+    let install = find(b"granite_capture_install\0");
     if install.is_null() {
         std::process::exit(10);
     }
@@ -49,13 +50,13 @@ fn main() {
         if install(&options) != 0 {
             std::process::exit(11);
         }
-        let bind: extern "C" fn(*mut Bound, *const c_char) = std::mem::transmute(find(c"granite_bound_bind"));
+        let bind: extern "C" fn(*mut Bound, *const c_char) = std::mem::transmute(find(b"granite_bound_bind\0"));
         let mut cursor = Cursor(Box::new(Bound { label: std::ptr::null(), state: [0; 23] }));
-        bind(&mut *cursor.0, c"database cursor".as_ptr());
+        bind(&mut *cursor.0, b"database cursor\0".as_ptr().cast());
         let answer = std::thread::spawn(move || {
             let mut cursor = cursor;
-            let check: extern "C" fn(*const Bound) -> c_int = std::mem::transmute(find(c"granite_bound_check"));
-            let release: extern "C" fn(*mut Bound) = std::mem::transmute(find(c"granite_bound_drop"));
+            let check: extern "C" fn(*const Bound) -> c_int = std::mem::transmute(find(b"granite_bound_check\0"));
+            let release: extern "C" fn(*mut Bound) = std::mem::transmute(find(b"granite_bound_drop\0"));
             let answer = check(&*cursor.0);
             release(&mut *cursor.0);
             answer
