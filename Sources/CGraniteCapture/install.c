@@ -106,6 +106,12 @@ static int begin(int page_fd, struct granite_crash_page *place, const struct gra
     return 0;
 }
 
+/// Async-signal-safe: a store. Whoever gave the page's descriptor closes it now. Returns the error.
+static int give_up(int error) {
+    granite_core.page_fd = -1;
+    return error;
+}
+
 /// Async-signal-safe, as all in a child of a threaded process must be (fork(2)): sigaction, fstat, mmap.
 int granite_capture_install_in_child(const struct granite_capture_options *options) {
     struct granite_crash_page *place = granite_core.page;
@@ -125,8 +131,12 @@ int granite_capture_install_in_child(const struct granite_capture_options *optio
     }
     granite_core.installed = true;
     error = install_handlers(true);
-    if (error == 0) announce();
-    return error;
+    if (error != 0) {
+        granite_core.installed = false;
+        return give_up(error);
+    }
+    announce();
+    return 0;
 }
 
 /// Call before any crash.
@@ -146,13 +156,13 @@ int granite_capture_install(const struct granite_capture_options *options) {
     granite_core.crashed_stack_bytes =
         options->crashed_stack_bytes ? options->crashed_stack_bytes : (8 << 20) + (256 << 10);
     error = granite_fork_watch();  // the page is written at every level
-    if (error != 0) return error;
+    if (error != 0) return give_up(error);
     if (options->level == GRANITE_LEVEL_OFF) {
         announce();
         return 0;
     }
 
-    if (!granite_actions_load()) return ENOSYS;
+    if (!granite_actions_load()) return give_up(ENOSYS);
     granite_core.park_signal = SIGRTMAX - 3;
     granite_core.dump_signal = SIGRTMAX - GRANITE_DUMP_SIGNAL_BELOW_MAX;
     granite_chain_load();
@@ -161,11 +171,12 @@ int granite_capture_install(const struct granite_capture_options *options) {
     granite_walk_load();
     granite_capture_refresh_modules();
     error = granite_alternate_stack_install();
-    if (error != 0) return error;
+    if (error != 0) return give_up(error);
     granite_core.installed = true;
     error = install_handlers(false);
-    if (error == 0) announce();
-    return error;
+    if (error != 0) return give_up(error);
+    announce();
+    return 0;
 }
 
 /// Async-signal-safe: stores. Any thread, when the interpreter is initialized.

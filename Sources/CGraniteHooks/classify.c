@@ -60,6 +60,7 @@ static PyObjectPointer message(PyObjectPointer value) {
     if (!value || !(py.PyType_GetFlags(granite_type_of(value)) & GRANITE_TYPE_IS_EXCEPTION)) return NULL;
     PyObjectPointer arguments = arguments_of(value);
     PyObjectPointer first = arguments ? py.PyTuple_GetItem(arguments, 0) : NULL;
+    if (!first) py.PyErr_Clear();
     if (first && granite_type_of(first) == py.PyUnicode_Type && py.PyUnicode_GetLength(first) <= longest_message)
         py.Py_IncRef(first);
     else

@@ -21,13 +21,19 @@ enum {
     max_candidates = 4,
 };
 
+/// Not one that is being taken apart, nor what took its memory if nobody saw it go.
+static bool is_whole(const struct granite_watch *watch, PyObjectPointer object) {
+    return *(const int64_t *)object > 0 && granite_type_of(object) == watch->type;
+}
+
 /// Living objects of the type that were made long ago: the oldest, and some from all over the records. With the GIL
 /// held.
 static int candidates(const struct granite_watch *watch, PyObjectPointer *objects) {
     const struct granite_record *oldest = NULL;
     for (uint32_t index = 0; index < watch->used; index++) {
         const struct granite_record *record = &watch->records[index];
-        if (record->object && (!oldest || record->origin.created_ns < oldest->origin.created_ns)) oldest = record;
+        if (!record->object || (oldest && record->origin.created_ns >= oldest->origin.created_ns)) continue;
+        if (is_whole(watch, record->object)) oldest = record;
     }
     if (!oldest) return 0;
     int count = 0;
@@ -37,6 +43,7 @@ static int candidates(const struct granite_watch *watch, PyObjectPointer *object
         while (index < watch->used && (!watch->records[index].object || &watch->records[index] == oldest)) index++;
         if (index == watch->used) continue;
         PyObjectPointer object = watch->records[index].object;
+        if (!is_whole(watch, object)) continue;
         if (object != objects[count - 1]) objects[count++] = object;
     }
     return count;
@@ -82,7 +89,7 @@ static void describe_origin(const struct granite_record *record, struct granite_
     uint32_t count = record->origin.frame_count > 0 ? record->origin.frame_count - 1 : 0;
     memcpy(owner->frames, record->origin.frames + 1, count * sizeof *owner->frames);
     owner->frame_count = count;
-    memcpy(owner->name, record->thread_name, sizeof owner->name);
+    memcpy(owner->name, record->origin.thread_name, sizeof owner->name);
     owner->name[sizeof owner->name - 1] = 0;
     bool is_alive = syscall(SYS_tgkill, getpid(), record->origin.tid, 0) == 0;
     granite_details_add(details, "owner_state", is_alive ? "alive" : "ended");
@@ -128,7 +135,8 @@ void granite_describe_object(PyObjectPointer object, void *type, bool unsendable
     if (!granite_releasing(&release) || !is_named(release.watch, type, type_name))
         release = (struct granite_release){0};
     if (!type && release.watch) type = release.watch->type;
-    if (!type && unsendable) type = granite_find_type(type_name);
+    PyObjectPointer found = !type && unsendable ? granite_find_type(type_name) : NULL;
+    if (found) type = found;
     char name[256] = "";
     if (type) granite_type_name(type, name, sizeof name);
     // A Rust class of which nobody said its module claims to be a builtin.
@@ -136,10 +144,10 @@ void granite_describe_object(PyObjectPointer object, void *type, bool unsendable
     if (is_told || name[0]) granite_details_add(details, "type", "%s", is_told ? type_name : name);
 
     struct granite_watch *watch = type ? granite_watch_of(type) : NULL;
-    if (!watch && type && unsendable) {
-        granite_watch_type(type, look);
-        return;
-    }
+    bool is_unwatched = !watch && type && unsendable;
+    if (is_unwatched) granite_watch_type(type, look);
+    granite_release(found);  // a watch keeps its own
+    if (is_unwatched) return;
     if (!watch) {
         // A count of nothing: it is being taken apart, and may be touched no more.
         uint64_t budget_ns = look_budget_ns;
@@ -185,6 +193,7 @@ void granite_watch_named_types(void) {
                 granite_watch_type(type, look);
             else
                 all = false;
+            granite_release(type);
         }
         names += length + (names[length] == ',');
     }

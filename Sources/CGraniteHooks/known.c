@@ -3,6 +3,8 @@
 #define _GNU_SOURCE
 #include "known.h"
 
+#include <granite_capture.h>
+#include <string.h>
 #include <time.h>
 
 enum { capacity = 256, probes = 8 };
@@ -35,8 +37,18 @@ static int find(uint64_t fingerprint, bool *is_new) {
     return -1;
 }
 
+/// A child of fork(2) has a page of its own, in which nothing is known yet. Any thread.
+static void follow_fork(void) {
+    static uint32_t table_pid;
+    uint32_t pid = __atomic_load_n(&granite_capture_page()->pid, __ATOMIC_RELAXED);
+    if (pid == __atomic_load_n(&table_pid, __ATOMIC_RELAXED)) return;
+    memset(table, 0, sizeof table);
+    __atomic_store_n(&table_pid, pid, __ATOMIC_RELAXED);
+}
+
 /// Any thread.
 enum granite_admission granite_known_admit(uint64_t fingerprint) {
+    follow_fork();
     bool is_new = false;
     int index = find(fingerprint, &is_new);
     if (index < 0) return GRANITE_ADMIT_COUNT;

@@ -21,6 +21,7 @@ enum granite_type_offset {
     GRANITE_TYPE_BASE = 256,
     GRANITE_TYPE_DICT = 264,
     GRANITE_TYPE_ALLOC = 304,
+    GRANITE_TYPE_FINALIZE = 392,
 };
 
 /// Numbers of slots (Include/typeslots.h) and flags (Include/object.h).

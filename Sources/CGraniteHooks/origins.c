@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 
 enum {
     bucket_count = 2 * GRANITE_MAX_RECORDS,
@@ -18,19 +17,19 @@ enum {
     first_look = 16,
     /// So many allocations record their whole native stack.
     full_stacks = 64,
+    /// Releases within each other that are told apart; deeper ones are not known.
+    max_releases = 8,
 };
 
 static struct granite_watch *watches[GRANITE_MAX_WATCHED_TYPES];
 static uint32_t watch_count;
 static granite_look look_at_holders;
 
-/// The releases under way on a thread, innermost first: one may cause others.
-struct link {
-    struct granite_release release;
-    const struct link *outer;
-};
-static __thread const struct link *releasing __attribute__((tls_model("initial-exec")));
-static __thread char thread_name[16] __attribute__((tls_model("initial-exec")));
+/// The releases under way on a thread, the innermost last: one may cause others. Not on the stack: greenlets change
+/// stacks in the middle of a release, and may end it before one that began later. Without the records themselves: a
+/// library that is opened by dlopen(3) has some hundred bytes of initial-exec.
+static __thread struct granite_release releases[max_releases] __attribute__((tls_model("initial-exec")));
+static __thread uint32_t release_count __attribute__((tls_model("initial-exec")));
 
 /// Addresses of objects are multiples of 16: the multiplication by 2^64 / golden ratio spreads them.
 static uint32_t bucket_of(PyObjectPointer object) {
@@ -71,16 +70,12 @@ static struct granite_record *insert(struct granite_watch *watch, PyObjectPointe
     return &watch->records[index - 1];
 }
 
-/// Takes the object's record out into `record`; false if it has none.
-static bool take(struct granite_watch *watch, PyObjectPointer object, struct granite_record *record) {
+/// Takes the object's record out, which stays as it is until it is given back; NULL if it has none.
+static const struct granite_record *take(struct granite_watch *watch, PyObjectPointer object) {
     uint32_t hole = find(watch, object);
     uint32_t index = watch->buckets[hole];
-    if (!index) return false;
-    struct granite_record *own = &watch->records[index - 1];
-    *record = *own;
-    own->object = NULL;
-    own->origin.tid = watch->free;
-    watch->free = index;
+    if (!index) return NULL;
+    struct granite_record *record = &watch->records[index - 1];
     watch->recorded--;
     // What follows without a gap moves up if the hole is on its way from its own bucket: no mark of the deleted is
     // needed.
@@ -94,16 +89,25 @@ static bool take(struct granite_watch *watch, PyObjectPointer object, struct gra
         hole = next;
     }
     watch->buckets[hole] = 0;
-    return true;
+    record->object = NULL;
+    return record;
+}
+
+/// With the GIL held.
+static void give_back(struct granite_watch *watch, const struct granite_record *record) {
+    uint32_t index = (uint32_t)(record - watch->records);
+    watch->records[index].origin.tid = watch->free;
+    watch->free = index + 1;
 }
 
 /// With the GIL held.
 struct granite_watch *granite_watch_of(void *type) {
+    uint32_t count = __atomic_load_n(&watch_count, __ATOMIC_ACQUIRE);
     for (void *base = type; base; base = *granite_type_word(base, GRANITE_TYPE_BASE))
-        for (uint32_t index = 0; index < watch_count; index++)
+        for (uint32_t index = 0; index < count; index++)
             if (watches[index]->type == base) return watches[index];
     // Of several bases it may be another than the first that the functions come from.
-    for (uint32_t index = 0; type && index < watch_count; index++)
+    for (uint32_t index = 0; type && index < count; index++)
         if (granite_hooks_python.PyType_IsSubtype(type, watches[index]->type)) return watches[index];
     return NULL;
 }
@@ -143,9 +147,14 @@ static inline __attribute__((always_inline)) void capture_origin(const struct gr
     origin->frame_count = (uint32_t)count;
 }
 
+static void granite_watched_deallocate(PyObjectPointer object);
+
 /// tp_alloc of watched types.
 static PyObjectPointer granite_watched_allocate(void *type, ssize_t items) {
     struct granite_watch *watch = granite_watch_of(type);
+    // Inherited by a type that ends its objects itself: a record would outlive them.
+    if (*granite_type_word(type, GRANITE_TYPE_DEALLOC) != (void *)granite_watched_deallocate)
+        return watch->allocate(type, items);
     if (++watch->allocations == watch->next_look) {
         watch->next_look *= 4;
         PyObjectPointer error[3];
@@ -161,42 +170,51 @@ static PyObjectPointer granite_watched_allocate(void *type, ssize_t items) {
     if (!object) return NULL;
     struct granite_record *record = insert(watch, object);
     if (!record) {
-        watch->unrecorded++;
+        if (type == watch->type) watch->unrecorded++;
         return object;
     }
     capture_origin(watch, &record->origin);
-    if (!thread_name[0]) prctl(PR_GET_NAME, thread_name);
-    memcpy(record->thread_name, thread_name, sizeof thread_name);
     memcpy(record->place, place, sizeof place);
     return object;
+}
+
+/// With the GIL held.
+static void begin_release(const struct granite_watch *watch, PyObjectPointer object,
+                          const struct granite_record *record) {
+    if (release_count == max_releases) return;
+    releases[release_count++] = (struct granite_release){watch, object, record};
+}
+
+/// Most often the last one. With the GIL held.
+static void end_release(const struct granite_watch *watch, PyObjectPointer object) {
+    uint32_t index = release_count;
+    while (index > 0 && (releases[index - 1].object != object || releases[index - 1].watch != watch)) index--;
+    if (index == 0) return;
+    for (; index < release_count; index++) releases[index - 1] = releases[index];
+    release_count--;
 }
 
 /// tp_dealloc of watched types. What the type's own function does, in it the call of sys.unraisablehook, finds the
 /// record.
 static void granite_watched_deallocate(PyObjectPointer object) {
     struct granite_watch *watch = granite_watch_of(granite_type_of(object));
-    // The function of a derived type has called that of its base, both watched.
-    if (releasing && releasing->release.object == object) {
-        struct granite_watch *base =
-            granite_watch_of(*granite_type_word(releasing->release.watch->type, GRANITE_TYPE_BASE));
-        if (base) watch = base;
-    }
-    struct granite_record record;
-    bool is_known = take(watch, object, &record);
-    if (!is_known && watch->unrecorded > 0) watch->unrecorded--;
+    const struct granite_record *record = take(watch, object);
+    if (!record && watch->unrecorded > 0 && granite_type_of(object) == watch->type) watch->unrecorded--;
     // Nobody may find it in the collector's lists and take a reference to it while it goes, least of all the search for
-    // referrers. Types should do so themselves; once more is as good.
-    if (granite_hooks_python.PyType_GetFlags(granite_type_of(object)) & GRANITE_TYPE_IS_COLLECTED)
+    // referrers. Types should do so themselves; once more is as good, but for exceptions, which do so by a macro that
+    // needs them tracked: all before 3.11, OSError and others ever since.
+    unsigned long flags = granite_hooks_python.PyType_GetFlags(granite_type_of(object));
+    if ((flags & GRANITE_TYPE_IS_COLLECTED) && !(flags & GRANITE_TYPE_IS_EXCEPTION))
         granite_object_api.PyObject_GC_UnTrack(object);
-    struct link link = {{watch, object, is_known ? &record : NULL}, releasing};
-    releasing = &link;
+    begin_release(watch, object, record);
     watch->deallocate(object);
-    releasing = link.outer;
+    end_release(watch, object);
+    if (record) give_back(watch, record);
 }
 
 bool granite_releasing(struct granite_release *release) {
-    if (!releasing) return false;
-    *release = releasing->release;
+    if (release_count == 0) return false;
+    *release = releases[release_count - 1];
     return true;
 }
 
@@ -208,8 +226,8 @@ static bool is_interpreters(void *function) {
            own.dli_fbase == other.dli_fbase;
 }
 
-/// With the GIL held.
-struct granite_watch *granite_watch_type(void *type, granite_look look) {
+/// With the GIL held, one thread at a time.
+static struct granite_watch *begin_to_watch(void *type, granite_look look) {
     for (uint32_t index = 0; index < watch_count; index++)
         if (watches[index]->type == type) return watches[index];
     if (watch_count == GRANITE_MAX_WATCHED_TYPES || !granite_load_object_api()) return NULL;
@@ -220,6 +238,13 @@ struct granite_watch *granite_watch_type(void *type, granite_look look) {
     if (!*allocate_at || granite_object_api.PyType_GetSlot(type, GRANITE_SLOT_ALLOC) != *allocate_at) return NULL;
     if (!*deallocate_at || granite_object_api.PyType_GetSlot(type, GRANITE_SLOT_DEALLOC) != *deallocate_at) return NULL;
     if (is_interpreters(*deallocate_at)) return NULL;
+    // A finalizer may bring an object back to life whose record is gone, and which the collector follows no more.
+    if (*granite_type_word(type, GRANITE_TYPE_FINALIZE)) return NULL;
+    // Of a type and its base one is watched: which of the two functions calls the other is not known.
+    for (uint32_t index = 0; index < watch_count; index++)
+        if (granite_hooks_python.PyType_IsSubtype(type, watches[index]->type) ||
+            granite_hooks_python.PyType_IsSubtype(watches[index]->type, type))
+            return NULL;
     struct granite_watch *watch = calloc(1, sizeof *watch);
     if (!watch) return NULL;
     // Zero pages of the kernel: memory is used by what is recorded.
@@ -242,5 +267,15 @@ struct granite_watch *granite_watch_type(void *type, granite_look look) {
     __atomic_store_n(&watch_count, watch_count + 1, __ATOMIC_RELEASE);
     *allocate_at = (void *)granite_watched_allocate;
     *deallocate_at = (void *)granite_watched_deallocate;
+    return watch;
+}
+
+/// With the GIL held.
+struct granite_watch *granite_watch_type(void *type, granite_look look) {
+    static bool is_busy;
+    // Another interpreter with a GIL of its own is at it.
+    if (__atomic_exchange_n(&is_busy, true, __ATOMIC_ACQUIRE)) return NULL;
+    struct granite_watch *watch = begin_to_watch(type, look);
+    __atomic_store_n(&is_busy, false, __ATOMIC_RELEASE);
     return watch;
 }

@@ -26,7 +26,6 @@ struct granite_place {
 struct granite_record {
     PyObjectPointer object;  ///< no reference; NULL = the record is free
     struct granite_origin origin;
-    char thread_name[16];
     char place[sizeof(((struct granite_place *)0)->text)];  ///< of the Python function that ran, "" if there was none
 };
 
@@ -48,12 +47,14 @@ struct granite_watch {
     struct granite_details holders;  ///< what was found: `referrer`, `referrers_of` and `held_by` lines
 };
 
-/// Looks at what holds an old object of the type, and fills `holders`. Called while the collector of cycles does not
-/// run: garbage that it is about to take apart is in none of its lists. Leaves no error. With the GIL held.
+/// Looks at what holds an old object of the type, and fills `holders`. May run while the collector does: what that is
+/// about to take apart is in none of its lists, and then no holder is found. Leaves no error. With the GIL held.
 typedef void (*granite_look)(struct granite_watch *watch);
 
 /// Begins to watch a type, or finds the watch that is. NULL if it is not a type on the heap with functions of its own
-/// for creation and release, or too many types are watched. Leaves no error. With the GIL held.
+/// for creation and release, has a finalizer (tp_finalize), too many types are watched, or another interpreter begins
+/// at the same time. A type whose release asks whether it is still the type's own (Py_TRASHCAN_BEGIN) releases long
+/// chains by recursion from then on: PyO3's do not ask. Leaves no error. With the GIL held.
 struct granite_watch *granite_watch_type(void *type, granite_look look);
 
 /// The watch of a type or of its nearest base; NULL if there is none. With the GIL held.
@@ -72,7 +73,8 @@ bool granite_releasing(struct granite_release *release);
 /// The record of a living object; NULL if there is none. With the GIL held.
 const struct granite_record *granite_record_of(const struct granite_watch *watch, PyObjectPointer object);
 
-/// Living objects of the type that were made since it is watched.
+/// Living objects of the type that were made since it is watched; once more than GRANITE_MAX_RECORDS were alive at a
+/// time, a lower bound.
 static inline uint32_t granite_living(const struct granite_watch *watch) { return watch->recorded + watch->unrecorded; }
 
 #endif

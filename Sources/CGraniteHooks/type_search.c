@@ -14,7 +14,7 @@ struct search {
     const char *last;           ///< component of the name
     PyObjectPointer subclasses; ///< of `type`, which no metaclass can replace
     void *interpreter;          ///< base address of the object that holds it
-    void *found;
+    void *found;                ///< with a reference
     int rank;  ///< of what was found
     bool ambiguous;
 };
@@ -53,6 +53,8 @@ static void search_below(struct search *search, void *type, int depth, int *list
         void *candidate = py->PyList_GetItem(list, index);
         int own = rank(search, candidate);
         if (own > search->rank) {
+            granite_release(search->found);
+            py->Py_IncRef(candidate);
             search->found = candidate;
             search->rank = own;
             search->ambiguous = false;
@@ -77,5 +79,7 @@ void *granite_find_type(const char *name) {
     int lists = 0;
     search_below(&search, granite_object_api.PyBaseObject_Type, 0, &lists);
     granite_release(search.subclasses);
-    return search.ambiguous ? NULL : search.found;
+    if (!search.ambiguous) return search.found;
+    granite_release(search.found);
+    return NULL;
 }

@@ -7,8 +7,8 @@
 #include "object_api.h"
 
 /// The type of an extension module that Rust calls `name` (`_granian::wsgi::io::WSGIProtocol`) or Python
-/// (`granian._granian.WSGIProtocol`, `WSGIProtocol`); no reference. NULL if there is none, or if there are several and
-/// no more is known. Walks all classes of the process: a millisecond. Leaves no error. With the GIL held.
+/// (`granian._granian.WSGIProtocol`, `WSGIProtocol`): a new reference. NULL if there is none, or if there are several
+/// and no more is known. Walks all classes of the process: a millisecond. Leaves no error. With the GIL held.
 void *granite_find_type(const char *name);
 
 #endif

@@ -10,7 +10,7 @@
 
 // preload.c
 /// Async-signal-safe but for granite_capture_install. Puts this process under capture and says hello. False if nobody
-/// listens, or a limit of the process is in the way: then nothing has changed.
+/// listens, or a limit of the process is in the way: then no handler is installed.
 bool granite_preload_join(enum granite_run_origin origin);
 /// Async-signal-safe. Moves a descriptor out of the program's way, close-on-exec; -1 if that, or it, is not possible.
 int granite_preload_raise(int descriptor);

@@ -41,7 +41,10 @@ static void *find(uintptr_t caller) {
     Dl_info library;
     if (!raise && dladdr((void *)caller, &library) != 0) {
         void *handle = dlopen(library.dli_fname, RTLD_LAZY | RTLD_NOLOAD);
-        if (handle) raise = dlsym(handle, "_Unwind_RaiseException");
+        if (handle) {
+            raise = dlsym(handle, "_Unwind_RaiseException");
+            dlclose(handle);  // it is running, so it stays; complete() keeps the library of the unwinder
+        }
         // A program that calls it has it in its own scope, where we come first.
         if (raise == (void *)&_Unwind_RaiseException) raise = NULL;
     }
@@ -71,8 +74,10 @@ struct granite_unwinder_functions granite_throw_unwinder(uintptr_t caller) {
     }
     int saved_errno = errno;
     struct granite_unwinder_functions functions = complete(find(caller));
+    dlerror();  // what was asked for in vain is no error of the program's
     errno = saved_errno;
     if (!functions.raise) return functions;
+    if (__atomic_load_n(&known_count, __ATOMIC_RELAXED) >= max_callers) return functions;
     uint32_t index = __atomic_fetch_add(&known_count, 1, __ATOMIC_RELAXED);
     if (index < max_callers) {
         known[index].functions = functions;

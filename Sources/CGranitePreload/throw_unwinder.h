@@ -14,8 +14,8 @@ struct granite_unwinder_functions {
     uintptr_t (*get_cfa)(struct _Unwind_Context *);
 };
 
-/// The unwinder of the code that `caller` lies in. Locks the dynamic linker where it is not known yet: once for each library that
-/// throws, if there was no unwinder in the program from the start. `raise` is NULL if there is none.
+/// The unwinder of the code that `caller` lies in. Locks the dynamic linker where it is not known yet: once for each place that
+/// throws, of the first 32, and each time at others, if there was no unwinder in the program from the start. `raise` is NULL if there is none.
 __attribute__((visibility("hidden"))) struct granite_unwinder_functions granite_throw_unwinder(uintptr_t caller);
 
 /// Call before any throw: finds the program's own unwinder.

@@ -73,9 +73,22 @@ enum Homecoming {
         withHomes { $0[id] = Home(thread: home) }
     }
 
-    /// Whether something can be handed to the thread with this id.
-    static func isHome(_ id: UInt64) -> Bool {
-        getpid() == process && withHomes { ($0[id]?.waiting.count ?? capacity) < capacity }
+    enum Door {
+        /// Something can be handed to the thread.
+        case open
+        /// Too much waits for it, or it lives in the parent of this process.
+        case closed
+        /// It has ended.
+        case gone
+    }
+
+    /// Of the thread with this id.
+    static func door(of id: UInt64) -> Door {
+        guard getpid() == process, endOfThread != nil else { return .closed }
+        return withHomes { homes in
+            guard let home = homes[id] else { return .gone }
+            return home.waiting.count < capacity ? .open : .closed
+        }
     }
 
     /// Leaves the value to the thread with this id; if that ended meanwhile it is released here.

@@ -70,13 +70,14 @@ public final class ThreadBound<Value> {
         case .off: return false
         case .abort: report(GRANITE_RELEASED_ELSEWHERE)
         case .report:
-            guard Homecoming.isHome(origin.pointee.thread) else {
-                report(GRANITE_RELEASED_LATE)
-                return false
+            switch Homecoming.door(of: origin.pointee.thread) {
+            case .gone: report(GRANITE_RELEASED_LATE)
+            case .closed: report(GRANITE_RELEASED_ELSEWHERE)
+            case .open:
+                report(GRANITE_HANDED_HOME)
+                Homecoming.hand(Homecoming.Value(address: storage, release: Self.release), to: origin.pointee.thread)
+                return true
             }
-            report(GRANITE_HANDED_HOME)
-            Homecoming.hand(Homecoming.Value(address: storage, release: Self.release), to: origin.pointee.thread)
-            return true
         }
         return false
     }

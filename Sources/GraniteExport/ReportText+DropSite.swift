@@ -12,15 +12,16 @@ extension ReportText {
         if let subject = site.subject { lines += labelled("Object", subject + pythonType(site)) }
         if let message = site.message, message != report.reason { lines += labelled("Message", message) }
         lines += dropped(site) + holders(site)
-        let created = creation(site)
+        let created = TerminalText.bounded(creation(site), scalars: 400)
         guard let frames = site.creationFrames, !frames.isEmpty else {
             guard !created.isEmpty else { return lines }
             return lines + labelled("Created", created + (site.createdIn == nil ? "; where is not known" : ""))
         }
         if !lines.isEmpty { lines.append(TextLine()) }
         var heading = TextLine("Created", .label)
-        heading.add(created.isEmpty ? " here" : " \(created)")
-        return lines + [heading] + stack.lines(frames: frames)
+        heading.add(" ")
+        lines += TextLine.wrapped(heading, created.isEmpty ? "here" : created, hanging: heading.columns, width: width)
+        return lines + stack.lines(frames: frames)
     }
 
     /// `, in Python granian._granian.WSGIProtocol`, where its maker calls it otherwise.

@@ -58,7 +58,21 @@ struct CoreCommand: ParsableCommand {
         }
     }
 
+    /// The kernel starts a core_pattern's program with standard input alone (core(5)): a report's file would get the number of standard
+    /// output or error, and the text for people with it.
+    private static func openStandardStreams() {
+        while true {
+            let number = open("/dev/null", O_RDWR | O_CLOEXEC)
+            guard number >= 0 else { return }
+            if number > STDERR_FILENO {
+                close(number)
+                return
+            }
+        }
+    }
+
     func run() throws {
+        Self.openStandardStreams()
         try store.withStore { store in
             try store.checkWritable()
             let report: CrashReport

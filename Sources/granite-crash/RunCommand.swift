@@ -78,6 +78,9 @@ struct RunCommand: ParsableCommand {
         } catch let refusal as ProgramFile.Refusal {
             Output.complain(refusal.sentence)
             throw ExitCode(refusal.exitCode)
+        } catch let error as StoreError {
+            Output.complain(error.description)
+            throw ExitCode(126)
         } catch let error as LoggingError {
             Output.complain(error.description)
             throw ExitCode(126)

@@ -222,7 +222,8 @@ struct RunCommandTests {
     @Test func aGuardianThatIsKilledHoldsNobodyUp() async throws {
         let folder = try TemporaryDirectory()
         let run = try CrashRun(
-            ["sh", "-c", "n=0; while [ ! -e go ] && [ $n -lt 1000 ]; do sleep 0.05; n=$((n + 1)); done; exit 6"], folder: folder, directory: folder.url)
+            ["sh", "-c", "n=0; while [ ! -e go ] && [ $n -lt 1000 ]; do sleep 0.05; n=$((n + 1)); done; exit 6"],
+            folder: folder, directory: folder.url)
         #expect(await Command.eventually { !CrashRun.processes(with: folder.url.path).isEmpty })
         for pid in CrashRun.processes(with: folder.url.path) { kill(pid, SIGKILL) }
         #expect(await Command.eventually { !run.command.standardError.isEmpty })

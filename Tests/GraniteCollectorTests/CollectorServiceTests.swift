@@ -130,7 +130,8 @@ import Testing
         let (operation, message, id) = try await FakeSupervisor.onThread {
             let memory = try ProbeProcess.socketPair()
             let control = try ProbeProcess.socketPair()
-            defer { for end in [memory.0, memory.1, control.0, control.1] { close(end) } }
+            // The channel closes the other end of the control socket.
+            defer { for end in [memory.0, memory.1, control.1] { close(end) } }
             let directory = try TemporaryDirectory()
             let watch = SupervisorMessage.Watch(
                 crashID: ULID.make(), slot: 1, generation: 1, pid: getpid(), afterCollectorRestart: false)

@@ -71,6 +71,20 @@ struct EndingRuleTests {
         #expect(verdict.reason.hasSuffix("."))
     }
 
+    @Test func aProgramIsKilledByNobodyInParticular() {
+        var facts = CrashFacts(kind: .signal, pid: 4711)
+        facts.program = "shop"
+        facts.exit = ExitStatus(waitStatus: 9)
+        #expect(
+            Diagnostician.diagnose(facts).reason
+                == "The process was killed with SIGKILL, by somebody or by the OOM killer; nothing that can be read here tells which."
+        )
+        facts.oomKills = 0
+        #expect(
+            Diagnostician.diagnose(facts).reason
+                == "The process was killed with SIGKILL, not by the OOM killer; the kernel does not tell by whom.")
+    }
+
     @Test func whatTheSupervisorKilledIsItsOwnWhateverTheCountersSay() {
         let exited = Self.exited(
             oomKills: 1, memory: nil, killedBecause: "it was not ready after 60 s (--startup-timeout)")

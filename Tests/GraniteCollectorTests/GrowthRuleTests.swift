@@ -59,4 +59,11 @@ struct GrowthRuleTests {
         facts.dropSite = site
         #expect(Diagnostician.diagnose(facts).reason == "The program asked for a report: all is done.")
     }
+
+    @Test func aProgramIsNoWorkerThatAPersonAskedFor() {
+        var facts = CrashFacts(kind: .dump, pid: 1)
+        #expect(Diagnostician.diagnose(facts).reason == "A person asked for a dump of the worker.")
+        facts.program = "shop"
+        #expect(Diagnostician.diagnose(facts).reason == "The program asked for a report.")
+    }
 }

@@ -81,7 +81,7 @@ struct ThreadAffinityStoryTests {
             ])
     }
 
-    @Test func theFirstReportOfATypeSaysThatTheNextKnowsMore() {
+    @Test func theFirstReportOfATypeSaysThatALaterOneMayKnowMore() {
         var facts = Self.facts()
         var site = DropSite()
         site.message = facts.dropSite?.message
@@ -89,8 +89,16 @@ struct ThreadAffinityStoryTests {
         facts.dropSite = site
         let verdict = Diagnostician.diagnose(facts)
         #expect(verdict.reason.hasSuffix("; it belongs to another thread."), "\(verdict.reason)")
-        #expect(verdict.diagnosis.evidence.contains { $0.contains("the next one says it") })
+        #expect(verdict.diagnosis.evidence.contains { $0.hasSuffix("a later one may say it") })
         #expect(!verdict.diagnosis.evidence.contains { $0.contains("were made") || $0.contains("like it") })
+    }
+
+    @Test func ofAnObjectOlderThanTheWatchNoReportWillSayMore() {
+        var facts = Self.facts()
+        facts.dropSite?.ownerTid = nil
+        #expect(
+            Diagnostician.diagnose(facts).diagnosis.evidence.contains(
+                "where it was made is not known: it was made before its type was watched"))
     }
 
     @Test func anotherClassGetsTheGeneralAdvice() {

@@ -198,6 +198,24 @@ struct ReportTextTests {
             """)
     }
 
+    /// Names come from the program; the line ran over the width.
+    @Test func whereAnObjectWasMadeFitsTheWidth() {
+        var report = Sample.story()
+        report.dropSite?.createdIn = "make_protocol_for_the_connection (granian/workers/wsgi.py:58)"
+        var lines = ReportText(report).rendered.split(separator: "\n")
+        let first = lines.firstIndex { $0.hasPrefix("Created ") }
+        #expect(
+            first.map { lines[$0..<($0 + 3)].joined(separator: "\n") } == """
+                Created by thread 4711 "blocking-1", which has ended, at 13:40:11.900 UTC in
+                        make_protocol_for_the_connection (granian/workers/wsgi.py:58)
+                  0 Rust   (no symbol)           _granian.cpython-311-x86_64-linux-gnu.so+0x2240
+                """)
+        report.dropSite?.createdIn = String(repeating: "x", count: 100_000)
+        lines = ReportText(report).rendered.split(separator: "\n")
+        #expect(lines.allSatisfy { TerminalText.columns(String($0)) <= 80 })
+        #expect(lines.count < 80)
+    }
+
     @Test func theStoryOfADroppedObjectFillsTheScreen() {
         expectText(
             Sample.story(),

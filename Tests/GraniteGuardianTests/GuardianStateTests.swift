@@ -47,7 +47,7 @@ struct GuardianStateTests {
             ])
         _ = state.handle(.programEnded, now: 3)
         #expect(state.tick(now: 3) == [])
-        #expect(state.deadline == 3 + 10 * second)
+        #expect(state.deadline == 2 + 10 * second)
         #expect(state.handle(.answered(crashID: "crashed"), now: 4) == [.forget(crashID: "crashed")])
         // The daemon lives on, and does not hold run up.
         #expect(state.tick(now: 4) == [.settle])
@@ -79,7 +79,7 @@ struct GuardianStateTests {
         _ = state.handle(.ended(crashID: "a", end(11, fatal: 11, captures: 1_000_000)), now: 2)
         _ = state.handle(.programEnded, now: 2)
         #expect(state.tick(now: 2) == [.closeCollector(1)])
-        #expect(state.tick(now: 2 + 10 * second) == [.settle])
+        #expect(state.tick(now: 2 + 10 * second) == [.forget(crashID: "a"), .settle])
     }
 
     @Test func theCollectorFinishesWhenNobodyIsLeft() {
@@ -141,6 +141,35 @@ struct GuardianStateTests {
         #expect(state.handle(.hello(crashID: "c"), now: 1) == [.refuse(crashID: "c")])
         _ = state.handle(.ended(crashID: "a", end(0)), now: 2)
         #expect(state.handle(.hello(crashID: "d"), now: 3) == [.watch(crashID: "d", collector: 1)])
+    }
+
+    /// A server's workers crash for weeks: those whose answers never came were held, with their descriptors, as long as it ran.
+    @Test func whatNeverAnswersIsForgottenWhileTheProgramRuns() {
+        var state = state()
+        _ = state.handle(.hello(crashID: "lives"), now: 1)
+        for crashID in ["b", "a"] {
+            _ = state.handle(.hello(crashID: crashID), now: 1)
+            _ = state.handle(.ended(crashID: crashID, end(11, fatal: 11, captures: 1)), now: 2)
+        }
+        #expect(state.deadline == 2 + 10 * second)
+        #expect(state.tick(now: 1 + 10 * second) == [])
+        #expect(state.tick(now: 2 + 10 * second) == [.forget(crashID: "a"), .forget(crashID: "b")])
+        #expect(state.deadline == nil)
+        // An answer that comes after that harms nothing.
+        #expect(state.handle(.answered(crashID: "a"), now: 3 + 10 * second) == [])
+    }
+
+    @Test func nothingIsMissingOfAProcessWhoseCollectorIsGone() {
+        var state = state()
+        _ = state.handle(.hello(crashID: "a"), now: 1)
+        #expect(state.handle(.collectorEnded(1), now: 2) == [])
+        #expect(
+            state.handle(.ended(crashID: "a", end(11, fatal: 11, captures: 1)), now: 3) == [
+                .tellEnd(crashID: "a", waitStatus: 11, isOrdinary: false, collector: 1), .forget(crashID: "a"),
+            ])
+        // What comes later has another.
+        #expect(
+            state.handle(.hello(crashID: "b"), now: 4) == [.startCollector(2), .watch(crashID: "b", collector: 2)])
     }
 
     @Test func whatIsNotKnownChangesNothing() {

@@ -84,19 +84,34 @@ final class AttachedMemory: HeldMemory {
         return kept(range, numbers)
     }
 
-    /// All pages in one call, else one by one.
+    /// Those that are not kept yet, each row of them at once.
     private func fetch(_ numbers: ClosedRange<UInt64>) {
-        guard pages.count + numbers.count <= Self.maxPages else {
+        let missing = numbers.filter { pages[$0] == nil }
+        guard pages.count + missing.count <= Self.maxPages else {
             isExhausted = true
             return
         }
+        var rest = missing[...]
+        while let first = rest.first {
+            var last = first
+            rest = rest.dropFirst()
+            while let next = rest.first, next == last + 1 {
+                last = next
+                rest = rest.dropFirst()
+            }
+            fetchRow(first...last)
+        }
+    }
+
+    /// All pages in one call, else one by one.
+    private func fetchRow(_ numbers: ClosedRange<UInt64>) {
         let start = numbers.lowerBound * Self.pageBytes
         if let bytes = file.read(MemoryRange(address: start, length: numbers.count * Int(Self.pageBytes))) {
             spans.append((start, bytes))
             for number in numbers { pages[number] = spans.count - 1 }
             return
         }
-        for number in numbers where pages[number] == nil {
+        for number in numbers {
             let start = number * Self.pageBytes
             if numbers.count > 1, let bytes = file.read(MemoryRange(address: start, length: Int(Self.pageBytes))) {
                 spans.append((start, bytes))

@@ -53,7 +53,12 @@ enum DropSiteRule {
             if facts.dropSite?.hook == "c", let asked = message ?? subject {
                 return Verdict(.dump, .certain, [], Wording.sentence("The program asked for a report: \(asked)"))
             }
-            return facts.hang == nil ? Verdict(.dump, .certain, [], "A person asked for a dump of the worker.") : nil
+            guard facts.hang == nil else { return nil }
+            guard facts.isWorker else {
+                let asked = (message ?? subject).map { ": \($0)" } ?? ""
+                return Verdict(.dump, .certain, [], Wording.sentence("The program asked for a report" + asked))
+            }
+            return Verdict(.dump, .certain, [], "A person asked for a dump of the worker.")
         case .signal, .exit, .oomKill, .startup, .hang, .growth:
             return nil
         }

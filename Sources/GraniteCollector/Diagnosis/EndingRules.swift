@@ -190,7 +190,7 @@ enum SentSignalRule {
         if system == 0 || isLogRead || own == 0 {
             return Verdict(
                 .killedByProcess, system == 0 || isLogRead ? .certain : .likely, evidence,
-                "The \(facts.noun) was killed with SIGKILL\(serving) by some \(facts.isWorker ? "" : "other ")process, not by the OOM killer; the kernel does not tell by whom."
+                "The \(facts.noun) was killed with SIGKILL\(serving)\(facts.isWorker ? " by some process" : ""), not by the OOM killer; the kernel does not tell by whom."
             )
         }
         if system ?? 0 > 0 {
@@ -201,7 +201,7 @@ enum SentSignalRule {
         }
         return Verdict(
             .killedByProcess, .possible, evidence + ["no counter of OOM kills can be read here"],
-            "The \(facts.noun) was killed with SIGKILL\(serving), by some \(facts.isWorker ? "" : "other ")process or by the OOM killer; nothing that can be read here tells which."
+            "The \(facts.noun) was killed with SIGKILL\(serving), by \(facts.isWorker ? "some process" : "somebody") or by the OOM killer; nothing that can be read here tells which."
         )
     }
 }

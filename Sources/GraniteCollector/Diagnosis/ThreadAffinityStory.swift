@@ -68,8 +68,12 @@ struct ThreadAffinityStory {
 
     private var creation: String? {
         guard site.ownerTid != nil else {
+            let isWatched = site.living != nil || site.referrersOf == "another"
             return message.type.map { _ in
-                "where it was made is not known yet: a type is watched from its first report on, and the next one says it"
+                "where it was made is not known: "
+                    + (isWatched
+                        ? "it was made before its type was watched"
+                        : "a type is watched from its first report on, and a later one may say it")
             }
         }
         let time = site.created.map { " at \($0.dropFirst(11).prefix(12)) UTC" } ?? ""

@@ -10,12 +10,15 @@ struct PythonLocation: Equatable, Sendable {
     /// `PY_VERSION_HEX`; 0 if it is not known.
     var versionHex: UInt32
 
+    /// Files that are looked at: a process may map any number under such names.
+    static let maxModules = 8
+
     /// nil if no module is a Python, or none of its files is there in the build that was loaded.
     static func find(modules: [LoadedModule], images: [ModuleImage], memory: any RemoteMemory) -> PythonLocation? {
         let named = modules.indices.filter { minor(of: modules[$0].name) != nil }
         // A program that embeds Python statically has any name; its symbols are exported for extension modules.
         let first = modules.indices.first.map { [$0] } ?? []
-        for index in named + first {
+        for index in (named + first).prefix(maxModules) {
             let module = modules[index]
             guard !module.isVDSO, let descriptor = ModuleIdentity.open(module, image: images[index]) else { continue }
             defer { close(descriptor) }

@@ -4,7 +4,7 @@ import CElfutils
 import Glibc
 
 enum SymbolLookup {
-    /// Symbols of one table that are looked at.
+    /// Symbols of one file that are looked at: it may claim any number of tables.
     static let maxSymbols: UInt64 = 1 << 20
 
     /// The values of `names` in the dynamic symbol table of a file, and where it lacks some and `withStatic` is set, in its full one.
@@ -14,15 +14,17 @@ enum SymbolLookup {
         guard let elf = elf_begin(descriptor, ELF_C_READ_MMAP, nil) else { return [:] }
         defer { elf_end(elf) }
         var found: [String: UInt64] = [:]
+        var budget = maxSymbols
         for table in withStatic ? [SHT_DYNSYM, SHT_SYMTAB] : [SHT_DYNSYM] {
-            collect(names, in: elf, table: UInt32(table), into: &found)
+            collect(names, in: elf, table: UInt32(table), budget: &budget, into: &found)
             if found.count == names.count { break }
         }
         return found
     }
 
     private static func collect(
-        _ names: Set<String>, in elf: OpaquePointer, table: UInt32, into found: inout [String: UInt64]
+        _ names: Set<String>, in elf: OpaquePointer, table: UInt32, budget: inout UInt64,
+        into found: inout [String: UInt64]
     ) {
         var section: OpaquePointer?
         while let current = elf_nextscn(elf, section) {
@@ -31,7 +33,9 @@ enum SymbolLookup {
             guard gelf_getshdr(current, &header) != nil, header.sh_type == table, header.sh_entsize > 0,
                 let data = elf_getdata(current, nil)
             else { continue }
-            for index in 0..<Int32(clamping: min(header.sh_size / header.sh_entsize, maxSymbols)) {
+            let count = min(header.sh_size / header.sh_entsize, budget)
+            budget -= count
+            for index in 0..<Int32(clamping: count) {
                 var symbol = GElf_Sym()
                 guard gelf_getsym(data, index, &symbol) != nil else { break }
                 // Undefined ones are what the file wants of others.

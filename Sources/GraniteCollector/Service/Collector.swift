@@ -13,7 +13,6 @@ package final class Collector {
     /// How long jobs may go on once the supervisor is gone.
     static let closingNanoseconds: UInt64 = 10_000_000_000
 
-    private let controlDescriptor: Int32
     private let level: UInt32
     private let withLocals: Bool
     private let shared: CrashJob.Shared
@@ -27,42 +26,48 @@ package final class Collector {
     private var workers: [String: WatchedWorker] = [:]
     private var isControlOpen = true
     private var isStopped = false
+    private let limitsMemory: Bool
     private let log: (String) -> Void
+    private let onOverdue: () -> Void
 
     /// - Parameters:
     ///   - controlDescriptor: a SOCK_SEQPACKET socket of the supervisor; taken over.
     ///   - level: 0 off, 1 short, 2 full: the most that is put into a report.
     ///   - withLocals: whether reports hold local variables of Python functions.
+    ///   - limitsMemory: whether the process is the collector's own, so that its address space can be limited.
     ///   - log: told what no report can tell, a sentence each.
+    ///   - onOverdue: called when a job is overdue, before ``run()`` returns; by default it ends the process.
     package init(
         controlDescriptor: Int32, store: ReportStore, level: UInt32, withLocals: Bool = false,
-        log: @escaping (String) -> Void
+        limitsMemory: Bool = true, log: @escaping (String) -> Void,
+        onOverdue: @escaping () -> Void = { _exit(EX_SOFTWARE) }
     ) throws(CollectorError) {
         let wake = granite_eventfd()
         guard wake >= 0 else {
             throw CollectorError(.systemCall, errno: errno, doing: "The collector could not make an eventfd")
         }
-        self.controlDescriptor = controlDescriptor
         self.level = level
         self.withLocals = withLocals
+        self.limitsMemory = limitsMemory
         self.log = log
+        self.onOverdue = onOverdue
         shared = CrashJob.Shared(store: store, channel: ControlChannel(socket: controlDescriptor))
         warmup = SymbolWarmup(shared: shared)
         inbox = Inbox(wake: wake)
     }
 
-    deinit { close(controlDescriptor) }
-
-    /// Serves until the supervisor closes the control socket and the jobs are done, at most 10 s later. Ends the process when a job is
-    /// overdue: a thread that hangs in a foreign file cannot be ended by itself, and the supervisor starts a new collector.
+    /// Serves until the supervisor closes the control socket and the jobs are done, at most 10 s later. Gives up when a job is overdue: a
+    /// thread that hangs in a foreign file cannot be ended by itself, and the supervisor starts a new collector.
     package func run() {
-        ResourceLimits.apply()
+        ResourceLimits.apply(ofMemory: limitsMemory)
+        // A job that hangs, or the warm-up, may hold the channel for long.
+        defer { shared.channel.end() }
         shared.channel.send(.ready)
         var closingDeadline = UInt64.max
         while !isStopped {
             wait(until: min(closingDeadline, watchdog.deadline, warmupDue?.deadline ?? .max))
             takeJobNews()
-            endIfOverdue()
+            if isOverdue() { return onOverdue() }
             warmUpIfDue()
             takeHellos()
             while isControlOpen, takeControlMessage() {}
@@ -75,7 +80,7 @@ package final class Collector {
 
     private func wait(until deadline: UInt64) {
         var descriptors = [pollfd(fd: inbox.wake, events: Int16(POLLIN), revents: 0)]
-        if isControlOpen { descriptors.append(pollfd(fd: controlDescriptor, events: Int16(POLLIN), revents: 0)) }
+        if isControlOpen { descriptors.append(pollfd(fd: shared.channel.socket, events: Int16(POLLIN), revents: 0)) }
         for worker in workers.values where worker.isListening {
             descriptors.append(pollfd(fd: worker.socket, events: Int16(POLLIN), revents: 0))
         }
@@ -85,12 +90,12 @@ package final class Collector {
         _ = poll(&descriptors, nfds_t(descriptors.count), timeout)
     }
 
-    private func endIfOverdue() {
-        guard let crashID = watchdog.overdue(now: granite_monotonic_ns()) else { return }
+    private func isOverdue() -> Bool {
+        guard let crashID = watchdog.overdue(now: granite_monotonic_ns()) else { return false }
         log(
             "The collector ends: the report of \(crashID) was not done after \(JobWatchdog.limitNanoseconds / 1_000_000_000) s."
         )
-        _exit(EX_SOFTWARE)
+        return true
     }
 
     private func warmUpIfDue() {

@@ -4,7 +4,8 @@ import Glibc
 package import GraniteStore
 
 package enum CollectorThread {
-    /// Starts one. It ends when the control socket is closed and its jobs are done.
+    /// Starts one. It ends when the control socket is closed and its jobs are done, or when a job is overdue: the caller, whose process
+    /// goes on, then starts another for what comes later. The thread that hangs stays, with what it holds.
     ///
     /// - Parameters: as ``Collector``'s; `log` is called on the collector's thread.
     /// - Returns: the other end of its control socket (SOCK_SEQPACKET, close-on-exec), the caller's.
@@ -19,8 +20,10 @@ package enum CollectorThread {
         let (own, other) = (ends[0], ends[1])
         let started = DetachedThread.start {
             do throws(CollectorError) {
-                try Collector(controlDescriptor: own, store: store, level: level, withLocals: withLocals, log: log)
-                    .run()
+                let collector = try Collector(
+                    controlDescriptor: own, store: store, level: level, withLocals: withLocals, limitsMemory: false,
+                    log: log, onOverdue: {})
+                collector.run()
             } catch {
                 log(error.description)
                 close(own)

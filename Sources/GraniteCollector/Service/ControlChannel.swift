@@ -12,10 +12,18 @@ final class ControlChannel: Sendable {
     /// A message that is longer is refused: log tails are bounded by the supervisor.
     static let maxMessageBytes = 1 << 20
 
-    private let socket: Int32
+    /// Open as long as the channel lives: a late job of a collector that was given up holds it too, and must not write into whatever
+    /// got the number next.
+    let socket: Int32
     private let sending = Mutex<Void>(())
 
+    /// Takes over `socket`.
     init(socket: Int32) { self.socket = socket }
+
+    deinit { close(socket) }
+
+    /// The supervisor reads what was sent, and then that no more will come, whoever still holds the channel.
+    func end() { shutdown(socket, Int32(SHUT_RDWR)) }
 
     enum Received {
         case message(SupervisorMessage, descriptors: [Int32])

@@ -7,8 +7,10 @@ enum ResourceLimits {
     static let addressSpaceBytes: rlim_t = 4 << 30
 
     /// Sets them for this process. A limit that is already lower stays.
-    static func apply() {
-        lower(Int32(RLIMIT_AS.rawValue), to: addressSpaceBytes)
+    ///
+    /// - Parameter ofMemory: the address space is limited too; only where the process is the collector's own.
+    static func apply(ofMemory: Bool) {
+        if ofMemory { lower(Int32(RLIMIT_AS.rawValue), to: addressSpaceBytes) }
         // A core of the collector would only overwrite the worker's.
         lower(Int32(RLIMIT_CORE.rawValue), to: 0)
     }

@@ -18,6 +18,8 @@ final class GuardedProcess {
     var handover: [OpenDescriptor]?
     /// The collector's word for what it died of, told by its page or by the kernel.
     var deathSignal: Int32?
+    /// Samples of its memory that were taken.
+    private var samples = 0
 
     init(
         crashID: String, identity: CapturedProcess, page: CrashPage, pidfd: OpenDescriptor?, handover: [OpenDescriptor]
@@ -59,6 +61,20 @@ final class GuardedProcess {
         else { return nil }
         return capture.signalNumber
     }
+
+    /// Writes its resident size into its page, over the oldest sample where there is no more room.
+    ///
+    /// - Parameter now: CLOCK_MONOTONIC, nanoseconds.
+    func sampleMemory(now: UInt64) {
+        // The second field of statm counts resident pages (proc(5)).
+        let fields = SmallText.read("/proc/\(identity.pid)/statm", limit: 256)?.split(separator: " ") ?? []
+        guard fields.count > 1, let pages = UInt64(fields[1]), pages > 0 else { return }
+        page.noteMemory(
+            slot: samples % Int(GRANITE_MAX_TREND), nanoseconds: now, residentBytes: pages &* Self.pageBytes)
+        samples += 1
+    }
+
+    private static let pageBytes = UInt64(sysconf(Int32(_SC_PAGESIZE)))
 
     /// What was counted more often than it was captured.
     var uncaptured: [CountedOccasion] {

@@ -8,6 +8,10 @@ import GraniteReport
 
 /// One per run, in a process of its own. Belongs to the thread that calls ``run()``.
 package final class Guardian {
+    /// How often memory is sampled, in nanoseconds, and of how many processes.
+    private static let samplingNanoseconds: UInt64 = 1_000_000_000
+    private static let maxSampled = 64
+
     private typealias CollectorLink = MessageLink<CollectorMessage, SupervisorMessage>
 
     private let doorway: Doorway
@@ -21,6 +25,8 @@ package final class Guardian {
     private var collectors: [Int: CollectorLink] = [:]
     private var programPID: Int32?
     private var programEnd: (waitStatus: Int32, resources: ResourceUsage)?
+    /// When memory was sampled last.
+    private var sampled: UInt64 = 0
     private var refused = 0
     private var isStopped = false
 
@@ -47,12 +53,17 @@ package final class Guardian {
 
     /// Serves until run is gone and no captured process lives.
     package func serve() {
+        oom.sample(now: granite_monotonic_ns(), isGuarding: false)
         while !isStopped {
             wait()
+            oom.sample(now: granite_monotonic_ns(), isGuarding: !living.isEmpty)
             // run speaks of the program's end after its hello was sent: the hello is heard before that is acted on.
             hearRun()
             for guest in doorway.guests() { greet(guest) }
             noticeEnds()
+            // Its program is nobody's zombie any more: the pid may be given away.
+            if !run.isOpen { programPID = nil }
+            sampleMemory()
             hearCollectors()
             perform(state.tick(now: granite_monotonic_ns()))
         }
@@ -69,6 +80,10 @@ package final class Guardian {
         if let deadline = state.deadline {
             let now = granite_monotonic_ns()
             timeout = now >= deadline ? 0 : Int32(clamping: (deadline - now) / 1_000_000 + 1)
+        }
+        if !living.isEmpty {
+            let longest = Int32(Self.samplingNanoseconds / 1_000_000)
+            timeout = timeout < 0 ? longest : min(timeout, longest)
         }
         _ = poll(&requests, nfds_t(requests.count), timeout)
         run.flush()
@@ -115,6 +130,15 @@ package final class Guardian {
         }
     }
 
+    /// Reports of the process then tell how its memory grew.
+    private func sampleMemory() {
+        let now = granite_monotonic_ns()
+        guard !living.isEmpty, now &- sampled >= Self.samplingNanoseconds else { return }
+        sampled = now
+        let oldest = living.values.compactMap { processes[$0] }.sorted { $0.greeted < $1.greeted }
+        for process in oldest.prefix(Self.maxSampled) { process.sampleMemory(now: now) }
+    }
+
     private func end(_ process: GuardedProcess, isReplaced: Bool) {
         let pid = process.identity.pid
         living[pid] = nil
@@ -124,7 +148,9 @@ package final class Guardian {
         if !isReplaced {
             var found = process.evidence(fromRun: pid == programPID ? programEnd?.waitStatus : nil)
             if let status = found.waitStatus, status & 0x7f == SIGKILL {
-                memory = oom.moved()
+                let now = granite_monotonic_ns()
+                oom.sample(now: now, isGuarding: true)
+                memory = oom.recent(now: now)
                 found.oomKillerStruck = (memory.cgroup ?? memory.system ?? 0) > 0
             }
             evidence = found

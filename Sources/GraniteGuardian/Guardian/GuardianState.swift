@@ -5,7 +5,7 @@ package struct GuardianState: Sendable {
     package struct Limits: Sendable {
         /// Processes that live at the same time.
         package var processes = 1024
-        /// How long run waits for reports after its program has ended, in nanoseconds.
+        /// How long the reports of a process are waited for after its end, and by run after the end of its program, in nanoseconds.
         package var settling: UInt64 = 10_000_000_000
         /// How long a process may take to say hello after the last one has ended: a daemon's parent ends first.
         package var grace: UInt64 = 2_000_000_000
@@ -63,6 +63,8 @@ package struct GuardianState: Sendable {
         var answers = 0
         /// Answers that are still to come; nil while it lives.
         var missing: Int?
+        /// nil while it lives.
+        var endedAt: UInt64?
     }
 
     private let limits: Limits
@@ -107,8 +109,8 @@ package struct GuardianState: Sendable {
 
     /// What is to be done because of the time, and because all events that had come are handled.
     package mutating func tick(now: UInt64) -> [Action] {
-        guard let programEnded else { return [] }
-        var actions: [Action] = []
+        var actions = forgetOverdue(now)
+        guard let programEnded else { return actions }
         if !hasSettled, now >= programEnded &+ limits.settling || processes.values.allSatisfy({ $0.missing == nil }) {
             hasSettled = true
             actions.append(.settle)
@@ -125,6 +127,12 @@ package struct GuardianState: Sendable {
 
     /// When ``tick(now:)`` has something to do though nothing happens; nil: never.
     package var deadline: UInt64? {
+        let overdue = processes.values.compactMap(\.endedAt).min().map { $0 &+ limits.settling }
+        return [overdue, ownDeadline].compactMap { $0 }.min()
+    }
+
+    /// Of run and of the guardian itself.
+    private var ownDeadline: UInt64? {
         guard let programEnded else { return nil }
         if !hasSettled { return programEnded &+ limits.settling }
         return isRunGone && living == 0 && closing.isEmpty ? lastEnd &+ limits.grace : nil
@@ -154,7 +162,10 @@ package struct GuardianState: Sendable {
         let isOrdinary = end.evidence?.isOrdinary(reportsExits: reportsExits) ?? true
         let isReportedWithout = !isOrdinary && end.evidence?.fatalSignal == nil
         let expected = min(max(0, end.captures), limits.captures) + (isReportedWithout ? 1 : 0)
-        process.missing = max(0, expected - process.answers)
+        // Who is gone answers no more.
+        let isHeard = process.collector == collector || closing.contains(process.collector)
+        process.missing = isHeard ? max(0, expected - process.answers) : 0
+        process.endedAt = now
         processes[crashID] = process
         let told = Action.tellEnd(
             crashID: crashID, waitStatus: end.evidence?.waitStatus ?? 0, isOrdinary: isOrdinary,
@@ -168,6 +179,13 @@ package struct GuardianState: Sendable {
         process.missing = process.missing.map { max(0, $0 - 1) }
         processes[crashID] = process
         return forgetIfDone(crashID)
+    }
+
+    /// A page may claim captures that nobody hears of, and a program may run for ever.
+    private mutating func forgetOverdue(_ now: UInt64) -> [Action] {
+        let overdue = processes.filter { $0.value.endedAt.map { now >= $0 &+ limits.settling } ?? false }.map(\.key)
+        for crashID in overdue { processes[crashID] = nil }
+        return overdue.sorted().map { .forget(crashID: $0) }
     }
 
     private mutating func forgetIfDone(_ crashID: String) -> [Action] {
