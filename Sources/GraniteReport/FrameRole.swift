@@ -76,7 +76,7 @@ extension Frame {
     private static let dyingPrefixes = [
         "core::panicking::", "std::panicking::", "std::sys::backtrace::__rust_end_short_backtrace",
         "__rustc::rust_begin_unwind", "__rustc::rust_panic", "__rustc::__rust_start_panic", "__rustc::__rust_abort",
-        "rust_panic", "__rust_start_panic", "__rust_abort", "std::process::abort",
+        "rust_panic", "__rust_start_panic", "panic_abort::", "panic_unwind::", "__rust_abort", "std::process::abort",
         "std::sys::pal::unix::abort_internal",
         "core::option::unwrap_failed", "core::option::expect_failed", "core::result::unwrap_failed",
         "__cxxabiv1::__terminate", "__gnu_cxx::__verbose_terminate_handler", "swift::fatalError",

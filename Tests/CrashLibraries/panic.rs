@@ -8,7 +8,7 @@ fn checked(values: &[i32], index: usize) -> i32 {
 #[inline(never)]
 fn total(values: Vec<i32>) -> i32 {
     let last = values.len();
-    checked(&values, std::hint::black_box(last)) + 1
+    checked(&values, unsafe { std::ptr::read_volatile(&last) }) + 1
 }
 
 #[no_mangle]

@@ -114,7 +114,7 @@ enum AbortRule {
     ]
     private static let machineryStarts = [
         "std::terminate", "std::rt::", "std::panicking::", "std::process::abort", "std::sys::", "core::panicking::",
-        "__rustc::",
+        "__rustc::", "panic_abort::", "panic_unwind::", "rust_panic", "__rust_start_panic",
         "core::option::expect_failed", "core::option::unwrap_failed", "core::result::unwrap_failed",
         "core::slice::index::",
         "core::option::Option<", "core::result::Result<", "<alloc::", "alloc::vec::", "core::slice::",
