@@ -63,8 +63,9 @@ EXPORTED void granite_bound_annotate(const char *category, const char *message) 
 
 /// Any thread, not a signal handler.
 EXPORTED void granite_bound_report(const char *subject, const char *message) {
-    uint64_t hash = (uint64_t)(uintptr_t)__builtin_return_address(0);
-    for (const char *byte = subject; *byte != 0; byte++) hash = (hash ^ (unsigned char)*byte) * 0x100000001b3ull;
+    const void *caller = __builtin_return_address(0);
+    uint64_t hash = granite_fingerprint_add(GRANITE_FINGERPRINT_BASIS, &caller, sizeof caller);
+    hash = granite_fingerprint_add(hash, subject, strlen(subject));
     struct granite_occasion_report report = {.kind = GRANITE_KIND_DUMP,
                                              .fingerprint = hash ? hash : 1,
                                              .subject = subject,

@@ -80,6 +80,7 @@ static bool granite_capture_and_go_on(const struct granite_occasion_report *repo
 
 /// As granite_capture_and_go_on.
 bool granite_capture_occasion(const struct granite_occasion_report *report) {
+    if (granite_core.page && report->fingerprint != 0) granite_occasion_note_attempt(report->fingerprint);
     return granite_capture_and_go_on(report);
 }
 

@@ -67,7 +67,10 @@ struct granite_core {
     uint64_t tokens_updated_ns;  ///< rate limit of the drop-site road, touched only while the gate is held
     uint32_t tokens;
 
-    uint64_t occasion_reported_ns[GRANITE_MAX_OCCASIONS];  ///< CLOCK_MONOTONIC of each occasion's last report
+    struct {
+        uint64_t attempted_ns;  ///< CLOCK_MONOTONIC when a report was last asked for, 0 = never
+        uint64_t reported_ns;   ///< CLOCK_MONOTONIC of the last report
+    } occasions[GRANITE_MAX_OCCASIONS];  ///< as in the page
 };
 extern struct granite_core granite_core;
 
@@ -119,6 +122,8 @@ void granite_handle_dump(int signal, siginfo_t *information, void *context);
 // occasions.c
 /// Async-signal-safe. Copies at most capacity - 1 bytes of `text`, NULL being the empty string, and ends them with a NUL.
 void granite_store_text(char *field, size_t capacity, const char *text);
+/// Async-signal-safe. A report of `fingerprint` is asked for.
+void granite_occasion_note_attempt(uint64_t fingerprint);
 /// Async-signal-safe. The occasion of `fingerprint` has a report now.
 void granite_occasion_note_report(uint64_t fingerprint);
 

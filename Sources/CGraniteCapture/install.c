@@ -122,7 +122,7 @@ int granite_capture_install_in_child(const struct granite_capture_options *optio
     if (error != 0) return error;
     granite_core.tokens_updated_ns = 0;
     granite_core.dump_ticket = 0;
-    memset(granite_core.occasion_reported_ns, 0, sizeof granite_core.occasion_reported_ns);
+    memset(granite_core.occasions, 0, sizeof granite_core.occasions);
     granite_capture_set_python(python_runtime, python_version);
     // Without park_signal there was no capture in the parent either: its level was off.
     if (options->level == GRANITE_LEVEL_OFF || granite_core.park_signal == 0) {

@@ -13,13 +13,6 @@ enum { place_frames = 8 };
 /// Of the place where the value was made: this library's function, what calls it, and what calls that.
 enum { maker_frames = 3 };
 
-/// FNV-1a, 64 bits: for a table of 64 entries.
-static uint64_t mix(uint64_t hash, const void *bytes, size_t length) {
-    const unsigned char *byte = bytes;
-    for (size_t i = 0; i < length; i++) hash = (hash ^ byte[i]) * 0x100000001b3ull;
-    return hash;
-}
-
 static const char *what_happens(enum granite_thread_mistake mistake) {
     switch (mistake) {
     case GRANITE_USED_ELSEWHERE: return "is being used on another thread";
@@ -36,10 +29,10 @@ bool granite_wrong_thread_count(struct granite_wrong_thread *mistake) {
     uint64_t frames[place_frames];
     uint32_t count = granite_capture_frame_pointers(frames, place_frames);
     uint32_t makers = origin->frame_count < maker_frames ? origin->frame_count : maker_frames;
-    uint64_t hash = mix(0xcbf29ce484222325ull, mistake->label, strlen(mistake->label));
-    hash = mix(hash, origin->frames, makers * sizeof *frames);
-    hash = mix(hash, frames, count * sizeof *frames);
-    hash = mix(hash, &mistake->mistake, sizeof mistake->mistake);
+    uint64_t hash = granite_fingerprint_add(GRANITE_FINGERPRINT_BASIS, mistake->label, strlen(mistake->label));
+    hash = granite_fingerprint_add(hash, origin->frames, makers * sizeof *frames);
+    hash = granite_fingerprint_add(hash, frames, count * sizeof *frames);
+    hash = granite_fingerprint_add(hash, &mistake->mistake, sizeof mistake->mistake);
     mistake->fingerprint = hash ? hash : 1;
     // The label last of what may be long: the sentence must stay whole.
     snprintf(mistake->message, sizeof mistake->message, "%.120s belongs to thread %u, but %s", mistake->label,

@@ -7,7 +7,6 @@
 
 #include "collection.h"
 #include "happening.h"
-#include "known.h"
 #include "python_text.h"
 
 #define py granite_hooks_python
@@ -181,17 +180,14 @@ static void capture(const struct granite_happening *happening, const struct gran
 }
 
 static void granite_hooks_report(const struct granite_happening *happening,
-                                 const struct granite_classification *classification,
-                                 enum granite_admission admission) {
+                                 const struct granite_classification *classification, bool is_new) {
     struct composition *made = calloc(1, sizeof *made);
     if (!made) return;
     describe_exception(happening, classification, &made->message);
     describe_subject(happening, classification, &made->subject);
-    if (admission != GRANITE_ADMIT_NEW || granite_occasion_count(classification->kind, classification->fingerprint,
-                                                                 made->subject.bytes, made->message.bytes)) {
-        granite_known_note_attempt(classification->fingerprint);
+    if (!is_new || granite_occasion_count(classification->kind, classification->fingerprint, made->subject.bytes,
+                                          made->message.bytes))
         capture(happening, classification, made);
-    }
     free(made);
 }
 
@@ -203,10 +199,10 @@ void granite_hooks_tell(const struct granite_happening *happening) {
     is_telling = true;
     struct granite_classification classification = granite_hooks_classify(happening);
     if (classification.kind != GRANITE_KIND_NONE) {
-        enum granite_admission admission = granite_known_admit(classification.fingerprint);
-        bool is_wanted = admission == GRANITE_ADMIT_NEW ||
-                         granite_occasion_count(classification.kind, classification.fingerprint, NULL, NULL);
-        if (is_wanted && admission != GRANITE_ADMIT_COUNT) granite_hooks_report(happening, &classification, admission);
+        // Only the first is counted with its texts: to make them takes longer than to count.
+        bool is_new = granite_occasion_is_new(classification.fingerprint);
+        if (is_new || granite_occasion_count(classification.kind, classification.fingerprint, NULL, NULL))
+            granite_hooks_report(happening, &classification, is_new);
     }
     granite_release(classification.text);
     is_telling = false;

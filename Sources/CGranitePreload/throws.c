@@ -85,8 +85,8 @@ static bool record_again(struct granite_crash_page *page, const struct granite_t
 
 /// Captures all threads at a panic, the first time at each place: afterwards it may be caught, and nothing is left of it.
 static void report_panic(const uint64_t *frames, uint32_t count) {
-    uint64_t fingerprint = 0xcbf29ce484222325;  // FNV-1a
-    for (uint32_t i = 0; i < count && i < telling_frames; i++) fingerprint = (fingerprint ^ frames[i]) * 0x100000001b3;
+    size_t length = (count < telling_frames ? count : telling_frames) * sizeof *frames;
+    uint64_t fingerprint = granite_fingerprint_add(GRANITE_FINGERPRINT_BASIS, frames, length);
     struct granite_occasion_report report = {
         .kind = GRANITE_KIND_PANIC, .fingerprint = fingerprint | 1, .message = "a Rust panic", .details = "hook=rust\n"};
     if (granite_occasion_count(report.kind, report.fingerprint, NULL, report.message)) granite_capture_occasion(&report);

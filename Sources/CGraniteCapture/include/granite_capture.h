@@ -78,9 +78,25 @@ struct granite_occasion_report {
     const char *_Nullable details;     ///< lines as granite_capture.details has them
 };
 
-/// Counts one more of `fingerprint` and tells whether it wants a report: the first, and one again ten minutes after the last report. Call
-/// first, and gather the expensive parts only if it says yes. Some nanoseconds, no system call. Any thread; async-signal-safe. With more
-/// than GRANITE_MAX_OCCASIONS kinds the rest share one entry's fate: they are counted in suppressed_captures only.
+/// What a fingerprint begins with.
+#define GRANITE_FINGERPRINT_BASIS 0xcbf29ce484222325ull
+
+/// Adds what tells one mistake from another to a fingerprint: FNV-1a, 64 bits, for a table of GRANITE_MAX_OCCASIONS.
+/// Async-signal-safe.
+static inline uint64_t granite_fingerprint_add(uint64_t fingerprint, const void *_Nonnull bytes, size_t length) {
+    const unsigned char *byte = (const unsigned char *)bytes;
+    for (size_t i = 0; i < length; i++) fingerprint = (fingerprint ^ byte[i]) * 0x100000001b3ull;
+    return fingerprint;
+}
+
+/// Whether nothing was counted of `fingerprint` yet and there is room for it: then its texts are worth making. Some
+/// nanoseconds. Any thread; async-signal-safe.
+bool granite_occasion_is_new(uint64_t fingerprint);
+
+/// Counts one more of `fingerprint` and tells whether it wants a report: the first, and one again ten minutes after the
+/// last report; not within a second of an attempt that failed (another capture was running, the rate limit). Call first,
+/// and gather the expensive parts only if it says yes. Some nanoseconds, no system call. Any thread; async-signal-safe.
+/// More kinds than GRANITE_MAX_OCCASIONS are counted in suppressed_captures only.
 bool granite_occasion_count(uint32_t kind, uint64_t fingerprint, const char *_Nullable subject,
                             const char *_Nullable message);
 
