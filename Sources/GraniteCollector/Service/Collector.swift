@@ -26,21 +26,18 @@ package final class Collector {
     private var workers: [String: WatchedWorker] = [:]
     private var isControlOpen = true
     private var isStopped = false
-    private let limitsMemory: Bool
+    private let ownsProcess: Bool
     private let log: (String) -> Void
-    private let onOverdue: () -> Void
 
     /// - Parameters:
     ///   - controlDescriptor: a SOCK_SEQPACKET socket of the supervisor; taken over.
     ///   - level: 0 off, 1 short, 2 full: the most that is put into a report.
     ///   - withLocals: whether reports hold local variables of Python functions.
-    ///   - limitsMemory: whether the process is the collector's own, so that its address space can be limited.
+    ///   - ownsProcess: whether the process is the collector's own: its address space is limited, and it ends with an overdue job.
     ///   - log: told what no report can tell, a sentence each.
-    ///   - onOverdue: called when a job is overdue, before ``run()`` returns; by default it ends the process.
     package init(
         controlDescriptor: Int32, store: ReportStore, level: UInt32, withLocals: Bool = false,
-        limitsMemory: Bool = true, log: @escaping (String) -> Void,
-        onOverdue: @escaping () -> Void = { _exit(EX_SOFTWARE) }
+        ownsProcess: Bool = true, log: @escaping (String) -> Void
     ) throws(CollectorError) {
         let wake = granite_eventfd()
         guard wake >= 0 else {
@@ -48,9 +45,8 @@ package final class Collector {
         }
         self.level = level
         self.withLocals = withLocals
-        self.limitsMemory = limitsMemory
+        self.ownsProcess = ownsProcess
         self.log = log
-        self.onOverdue = onOverdue
         shared = CrashJob.Shared(store: store, channel: ControlChannel(socket: controlDescriptor))
         warmup = SymbolWarmup(shared: shared)
         inbox = Inbox(wake: wake)
@@ -59,7 +55,7 @@ package final class Collector {
     /// Serves until the supervisor closes the control socket and the jobs are done, at most 10 s later. Gives up when a job is overdue: a
     /// thread that hangs in a foreign file cannot be ended by itself, and the supervisor starts a new collector.
     package func run() {
-        ResourceLimits.apply(ofMemory: limitsMemory)
+        ResourceLimits.apply(ofMemory: ownsProcess)
         // A job that hangs, or the warm-up, may hold the channel for long.
         defer { shared.channel.end() }
         shared.channel.send(.ready)
@@ -67,7 +63,10 @@ package final class Collector {
         while !isStopped {
             wait(until: min(closingDeadline, watchdog.deadline, warmupDue?.deadline ?? .max))
             takeJobNews()
-            if isOverdue() { return onOverdue() }
+            if isOverdue() {
+                if ownsProcess { _exit(EX_SOFTWARE) }
+                return
+            }
             warmUpIfDue()
             takeHellos()
             while isControlOpen, takeControlMessage() {}

@@ -21,8 +21,8 @@ package enum CollectorThread {
         let started = DetachedThread.start {
             do throws(CollectorError) {
                 let collector = try Collector(
-                    controlDescriptor: own, store: store, level: level, withLocals: withLocals, limitsMemory: false,
-                    log: log, onOverdue: {})
+                    controlDescriptor: own, store: store, level: level, withLocals: withLocals, ownsProcess: false,
+                    log: log)
                 collector.run()
             } catch {
                 log(error.description)
