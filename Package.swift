@@ -50,6 +50,7 @@ let floor1: [Target] = [
 let floor2: [Target] = [
     .target(
         name: "GraniteCrashChannel", dependencies: ["CGraniteCapture", "CLinux", "GraniteReport"], swiftSettings: swift),
+    .target(name: "GraniteLinux", dependencies: ["GraniteReport"], swiftSettings: swift),
     .target(name: "GraniteHTTP", dependencies: ["CLinux", "GraniteExchange"], swiftSettings: swift + [unchecked]),
     .target(name: "GraniteWSGI", dependencies: ["CPython", "CGraniteHooks", "GraniteExchange"], swiftSettings: swift),
     .target(name: "GraniteCapture", dependencies: ["CGraniteCapture"], swiftSettings: swift),
@@ -62,7 +63,8 @@ let floor3: [Target] = [
     .target(
         name: "GraniteSupervisor",
         dependencies: [
-            "CLinux", "GraniteReport", "GraniteCrashChannel", "GraniteLogging", logging, lifecycle, unixSignals,
+            "CLinux", "GraniteReport", "GraniteCrashChannel", "GraniteLinux", "GraniteLogging", logging, lifecycle,
+            unixSignals,
         ],
         swiftSettings: swift),
     .target(
@@ -76,7 +78,8 @@ let floor3: [Target] = [
     .target(
         name: "GraniteGuardian",
         dependencies: [
-            "CLinux", "CGraniteCapture", "GraniteReport", "GraniteCrashChannel", "GraniteLogging", logging,
+            "CLinux", "CGraniteCapture", "GraniteReport", "GraniteCrashChannel", "GraniteLinux", "GraniteLogging",
+            logging,
         ],
         swiftSettings: swift),
 ]
@@ -106,7 +109,7 @@ let floor4: [Target] = [
         name: "granite-crash",
         dependencies: [
             "GraniteCollector", "GraniteGuardian", "GraniteStore", "GraniteExport", "GraniteReport",
-            "GraniteCrashChannel", "GraniteLogging", "GraniteSymbols", logging, argumentParser,
+            "GraniteCrashChannel", "GraniteLinux", "GraniteLogging", "GraniteSymbols", logging, argumentParser,
         ],
         swiftSettings: swift),
 ]
@@ -182,8 +185,8 @@ let tests: [Target] = [
     .testTarget(
         name: "GraniteSupervisorTests",
         dependencies: [
-            "GraniteSupervisor", "GraniteCrashChannel", "GraniteLogging", "GraniteReport", "TestSupport", "FakeWorker",
-            logging,
+            "GraniteSupervisor", "GraniteCrashChannel", "GraniteLinux", "GraniteLogging", "GraniteReport",
+            "TestSupport", "FakeWorker", logging,
         ], swiftSettings: swift),
     .testTarget(
         name: "GraniteLoggingTests", dependencies: ["GraniteLogging", "TestSupport", logging], swiftSettings: swift),
@@ -196,7 +199,8 @@ let tests: [Target] = [
     .testTarget(
         name: "GraniteGuardianTests",
         dependencies: [
-            "GraniteGuardian", "GraniteCrashChannel", "GraniteReport", "CGraniteCapture", "CLinux", "TestSupport",
+            "GraniteGuardian", "GraniteCrashChannel", "GraniteLinux", "GraniteReport", "CGraniteCapture", "CLinux",
+            "TestSupport",
         ], exclude: ["Fixtures"], swiftSettings: swift),
     .testTarget(
         name: "EndToEndTests",

@@ -1,4 +1,4 @@
-// Reads small files of the kernel's. It is separate because cores, cgroups and counters are all read so.
+// Reads small files of the kernel's. It is separate because cores, cgroups, counters and states of processes are all read so.
 
 import Glibc
 
@@ -22,5 +22,14 @@ package enum SmallFile {
             bytes += chunk[..<count]
         }
         return String(decoding: bytes, as: UTF8.self)
+    }
+
+    /// The number after a name in the text of a file of `name value` lines.
+    package static func value(_ name: String, in text: String) -> UInt64? {
+        for line in text.split(separator: "\n") {
+            let words = line.split(separator: " ")
+            if words.count == 2, words[0] == name { return UInt64(words[1]) }
+        }
+        return nil
     }
 }

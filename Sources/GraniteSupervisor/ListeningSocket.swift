@@ -2,6 +2,7 @@
 // were being served, never the accept queue.
 
 import Glibc
+import GraniteLinux
 
 /// A bound, listening TCP socket: non-blocking, close-on-exec.
 package struct ListeningSocket: Sendable {

@@ -2,6 +2,7 @@
 
 import CLinux
 import Glibc
+import GraniteLinux
 import Synchronization
 
 /// What an operator, or the program around the supervisor, may ask for.

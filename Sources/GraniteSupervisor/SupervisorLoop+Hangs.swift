@@ -3,6 +3,7 @@
 import CLinux
 import Glibc
 import GraniteCrashChannel
+import GraniteLinux
 import GraniteLogging
 import GraniteReport
 import Logging

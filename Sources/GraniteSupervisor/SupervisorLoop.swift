@@ -3,6 +3,7 @@
 
 import Glibc
 import GraniteCrashChannel
+import GraniteLinux
 import GraniteLogging
 import GraniteReport
 import Logging

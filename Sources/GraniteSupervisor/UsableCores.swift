@@ -1,6 +1,7 @@
 // Finds how many processors this server may really use: the sensible number of workers, in a container too.
 
 import CLinux
+import GraniteLinux
 
 package enum UsableCores {
     /// At least 1: the processors we may run on, or the cgroup's CPU quota rounded up, whichever is less.

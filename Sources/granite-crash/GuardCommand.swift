@@ -5,6 +5,7 @@ import Glibc
 import GraniteCollector
 import GraniteCrashChannel
 import GraniteGuardian
+import GraniteLinux
 import GraniteStore
 
 struct GuardCommand: ParsableCommand {
@@ -44,13 +45,13 @@ struct GuardCommand: ParsableCommand {
         let store = ReportStore(directory: CrashDirectory(path: crashDir))
         let (level, locals) = (level.pageValue, locals)
         let guardian = Guardian(
-            listener: OpenDescriptor(GuardianProcess.listenerDescriptor),
-            run: OpenDescriptor(GuardianProcess.runDescriptor), reportsExits: reportExits,
+            listener: Descriptor(GuardianProcess.listenerDescriptor),
+            run: Descriptor(GuardianProcess.runDescriptor), reportsExits: reportExits,
             maxProcesses: Self.maxProcesses()
         ) {
             // What the collector has to say is of its own work; the reports hold what matters.
             let control = try? CollectorThread.start(store: store, level: level, withLocals: locals) { _ in }
-            return control.map { OpenDescriptor($0) }
+            return control.map { Descriptor($0) }
         }
         guardian.serve()
     }

@@ -4,6 +4,7 @@ import ArgumentParser
 import Glibc
 import GraniteCrashChannel
 import GraniteGuardian
+import GraniteLinux
 import GraniteLogging
 import GraniteStore
 
@@ -112,9 +113,9 @@ struct RunCommand: ParsableCommand {
     ///
     /// - Returns: run's end of the connection, and the name of the socket for programs.
     private func startGuardian(_ executable: String, _ crashDirectory: String, _ environment: ProgramEnvironment)
-        throws(ProgramFile.Refusal) -> (OpenDescriptor, String)
+        throws(ProgramFile.Refusal) -> (Descriptor, String)
     {
-        guard let socket = GuardianSocket(), let (own, guardian) = OpenDescriptor.messageSockets() else {
+        guard let socket = GuardianSocket(), let (own, guardian) = Descriptor.messageSockets() else {
             throw ProgramFile.Refusal(sentence: "No socket can be made: \(Self.reason(errno)).", exitCode: 126)
         }
         let error = GuardianProcess.start(

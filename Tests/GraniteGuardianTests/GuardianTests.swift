@@ -5,6 +5,7 @@ import CLinux
 import Foundation
 import GraniteCrashChannel
 import GraniteGuardian
+import GraniteLinux
 import GraniteReport
 import Synchronization
 import TestSupport
@@ -17,15 +18,15 @@ struct GuardianTests {
         let socket: GuardianSocket
         private let ended = Mutex(false)
         var hasEnded: Bool { ended.withLock { $0 } }
-        let control = Mutex<OpenDescriptor?>(nil)
+        let control = Mutex<Descriptor?>(nil)
 
-        init(run: OpenDescriptor) throws {
+        init(run: Descriptor) throws {
             socket = try #require(GuardianSocket())
             let thread = Thread { [self] in
                 let guardian = Guardian(
                     listener: socket.listener, run: run, reportsExits: false, maxProcesses: 4
                 ) { [self] in
-                    let (own, other) = OpenDescriptor.messageSockets() ?? (OpenDescriptor(-1), OpenDescriptor(-1))
+                    let (own, other) = Descriptor.messageSockets() ?? (Descriptor(-1), Descriptor(-1))
                     control.withLock { $0 = own }
                     return other
                 }
@@ -37,7 +38,7 @@ struct GuardianTests {
     }
 
     @Test func onlyAProperHelloIsHeardAndItsEndIsTold() async throws {
-        var ends = OpenDescriptor.messageSockets()
+        var ends = Descriptor.messageSockets()
         let stage = try Stage(run: try #require(ends?.1))
         var run: MessageLink<GuardianMessage, RunMessage>? = MessageLink(try #require(ends?.0))
         ends = nil

@@ -1,5 +1,6 @@
 import Foundation
 import GraniteCrashChannel
+import GraniteLinux
 import GraniteReport
 import Testing
 

@@ -1,4 +1,5 @@
 import Foundation
+import GraniteLinux
 import Testing
 
 @testable import GraniteSupervisor

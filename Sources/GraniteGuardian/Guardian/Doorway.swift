@@ -5,6 +5,7 @@ import CGraniteCapture
 import CLinux
 import Glibc
 import GraniteCrashChannel
+import GraniteLinux
 
 /// The guardian's listening socket. Belongs to the guardian's thread.
 final class Doorway {
@@ -13,11 +14,11 @@ final class Doorway {
     /// Connections that are taken before other things are looked at.
     static let batch = 256
 
-    private let listener: OpenDescriptor
-    private var silent: [OpenDescriptor] = []
+    private let listener: Descriptor
+    private var silent: [Descriptor] = []
 
     /// - Parameter listener: listening, SOCK_SEQPACKET; it does not block from now on.
-    init(listener: OpenDescriptor) {
+    init(listener: Descriptor) {
         self.listener = listener
         _ = fcntl(listener.number, F_SETFL, O_NONBLOCK)
     }
@@ -28,10 +29,10 @@ final class Doorway {
         /// As it is seen from here.
         var pid: Int32
         /// nil if it is gone.
-        var pidfd: OpenDescriptor?
+        var pidfd: Descriptor?
         var page: CrashPage
         /// The page and the memory socket.
-        var descriptors: [OpenDescriptor]
+        var descriptors: [Descriptor]
     }
 
     var interest: [pollfd] {
@@ -46,12 +47,12 @@ final class Doorway {
                 if errno == EINTR || errno == ECONNABORTED { continue }
                 break
             }
-            let connection = OpenDescriptor(number)
+            let connection = Descriptor(number)
             guard Self.isTrusted(connection) else { continue }
             silent.append(connection)
             if silent.count > Self.maxSilent { hear(silent.removeFirst()).map { waiting.append($0) } }
         }
-        var quiet: [OpenDescriptor] = []
+        var quiet: [Descriptor] = []
         for connection in silent {
             switch listen(to: connection) {
             case .nothing: quiet.append(connection)
@@ -73,11 +74,11 @@ final class Doorway {
         case ended
     }
 
-    private func hear(_ connection: OpenDescriptor) -> Guest? {
+    private func hear(_ connection: Descriptor) -> Guest? {
         if case .guest(let guest) = listen(to: connection) { guest } else { nil }
     }
 
-    private func listen(to connection: OpenDescriptor) -> Heard {
+    private func listen(to connection: Descriptor) -> Heard {
         // One byte more than a hello: a longer message is no hello.
         var bytes = [UInt8](repeating: 0, count: MemoryLayout<granite_run_hello>.size + 1)
         var numbers: [Int32] = [-1, -1, -1, -1]
@@ -88,7 +89,7 @@ final class Doorway {
             } ?? -1
         }
         if received < 0, errno == EAGAIN { return .nothing }
-        let descriptors = numbers.prefix(Int(count)).map { OpenDescriptor($0) }
+        let descriptors = numbers.prefix(Int(count)).map { Descriptor($0) }
         guard received > 0, let hello = RunHello(bytes: Array(bytes[..<received])), descriptors.count == 2,
             granite_is_memory_file(descriptors[0].number, off_t(Self.pageBytes)) == 1,
             granite_is_message_socket(descriptors[1].number) == 1,
@@ -103,15 +104,15 @@ final class Doorway {
     private static let pageBytes = UInt64(GRANITE_SNAPSHOT_OFFSET) + UInt64(GRANITE_SNAPSHOT_CAPACITY)
 
     /// Only processes of this user and root's: all others could find the socket's name in /proc/net/unix.
-    private static func isTrusted(_ connection: OpenDescriptor) -> Bool {
+    private static func isTrusted(_ connection: Descriptor) -> Bool {
         let user = granite_peer_user(connection.number)
         return user == 0 || user == Int64(geteuid())
     }
 
-    private static func pidfd(_ connection: OpenDescriptor, _ pid: pid_t) -> OpenDescriptor? {
+    private static func pidfd(_ connection: Descriptor, _ pid: pid_t) -> Descriptor? {
         var number = granite_peer_pidfd(connection.number)
         // Before Linux 6.5. The pid may be another's by now: then its end is not told, nothing worse.
         if number < 0, errno == ENOPROTOOPT { number = granite_pidfd_open(pid) }
-        return number < 0 ? nil : OpenDescriptor(number)
+        return number < 0 ? nil : Descriptor(number)
     }
 }

@@ -4,6 +4,7 @@ import CGraniteCapture
 import CLinux
 import Glibc
 import GraniteCrashChannel
+import GraniteLinux
 import GraniteReport
 
 /// Belongs to the guardian's thread.
@@ -12,17 +13,17 @@ final class GuardedProcess {
     let identity: CapturedProcess
     let page: CrashPage
     /// nil where the process was gone already.
-    let pidfd: OpenDescriptor?
+    let pidfd: Descriptor?
     let greeted = granite_monotonic_ns()
     /// The page and the memory socket on their way to the collector; nil once they are sent.
-    var handover: [OpenDescriptor]?
+    var handover: [Descriptor]?
     /// The collector's word for what it died of, told by its page or by the kernel.
     var deathSignal: Int32?
     /// Samples of its memory that were taken.
     private var samples = 0
 
     init(
-        crashID: String, identity: CapturedProcess, page: CrashPage, pidfd: OpenDescriptor?, handover: [OpenDescriptor]
+        crashID: String, identity: CapturedProcess, page: CrashPage, pidfd: Descriptor?, handover: [Descriptor]
     ) {
         self.crashID = crashID
         self.identity = identity
@@ -67,7 +68,7 @@ final class GuardedProcess {
     /// - Parameter now: CLOCK_MONOTONIC, nanoseconds.
     func sampleMemory(now: UInt64) {
         // The second field of statm counts resident pages (proc(5)).
-        let fields = SmallText.read("/proc/\(identity.pid)/statm", limit: 256)?.split(separator: " ") ?? []
+        let fields = SmallFile.text(at: "/proc/\(identity.pid)/statm", limit: 256)?.split(separator: " ") ?? []
         guard fields.count > 1, let pages = UInt64(fields[1]), pages > 0 else { return }
         page.noteMemory(
             slot: samples % Int(GRANITE_MAX_TREND), nanoseconds: now, residentBytes: pages &* Self.pageBytes)
@@ -85,6 +86,6 @@ final class GuardedProcess {
         guard let pidfd else { return nil }
         var status: Int32 = 0
         if granite_pidfd_wait_status(pidfd.number, &status) == 1 { return status }
-        return SmallText.read("/proc/\(identity.pid)/stat", limit: 4096).flatMap(EndEvidence.waitStatus(ofZombie:))
+        return SmallFile.text(at: "/proc/\(identity.pid)/stat", limit: 4096).flatMap(EndEvidence.waitStatus(ofZombie:))
     }
 }

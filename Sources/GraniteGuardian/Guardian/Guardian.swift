@@ -4,11 +4,12 @@
 import CLinux
 import Glibc
 import GraniteCrashChannel
+package import GraniteLinux
 import GraniteReport
 
 /// One per run, in a process of its own. Belongs to the thread that calls ``run()``.
 package final class Guardian {
-    /// How often memory is sampled, in nanoseconds, and of how many processes.
+    /// How often counters and memory are looked at, in nanoseconds, and the memory of how many processes.
     private static let samplingNanoseconds: UInt64 = 1_000_000_000
     private static let maxSampled = 64
 
@@ -16,7 +17,7 @@ package final class Guardian {
 
     private let doorway: Doorway
     private let run: MessageLink<RunMessage, GuardianMessage>
-    private let startCollector: () -> OpenDescriptor?
+    private let startCollector: () -> Descriptor?
     private var state: GuardianState
     private var oom = OOMCounters()
     private var processes: [String: GuardedProcess] = [:]
@@ -25,7 +26,7 @@ package final class Guardian {
     private var collectors: [Int: CollectorLink] = [:]
     private var programPID: Int32?
     private var programEnd: (waitStatus: Int32, resources: ResourceUsage)?
-    /// When memory was sampled last.
+    /// When the counters and memory were looked at last.
     private var sampled: UInt64 = 0
     private var refused = 0
     private var isStopped = false
@@ -37,8 +38,8 @@ package final class Guardian {
     ///   - maxProcesses: that are captured at the same time.
     ///   - startCollector: starts one and gives the supervisor's end of its control socket; nil if it cannot be.
     package init(
-        listener: OpenDescriptor, run: OpenDescriptor, reportsExits: Bool, maxProcesses: Int,
-        startCollector: @escaping () -> OpenDescriptor?
+        listener: Descriptor, run: Descriptor, reportsExits: Bool, maxProcesses: Int,
+        startCollector: @escaping () -> Descriptor?
     ) {
         doorway = Doorway(listener: listener)
         self.run = MessageLink(run)
@@ -56,14 +57,16 @@ package final class Guardian {
         oom.sample(now: granite_monotonic_ns(), isGuarding: false)
         while !isStopped {
             wait()
-            oom.sample(now: granite_monotonic_ns(), isGuarding: !living.isEmpty)
+            let now = granite_monotonic_ns()
+            let isSampling = now &- sampled >= Self.samplingNanoseconds
+            if isSampling { oom.sample(now: now, isGuarding: !living.isEmpty) }
             // run speaks of the program's end after its hello was sent: the hello is heard before that is acted on.
             hearRun()
             for guest in doorway.guests() { greet(guest) }
             noticeEnds()
             // Its program is nobody's zombie any more: the pid may be given away.
             if !run.isOpen { programPID = nil }
-            sampleMemory()
+            if isSampling { sampleMemory(now: now) }
             hearCollectors()
             perform(state.tick(now: granite_monotonic_ns()))
         }
@@ -131,9 +134,8 @@ package final class Guardian {
     }
 
     /// Reports of the process then tell how its memory grew.
-    private func sampleMemory() {
-        let now = granite_monotonic_ns()
-        guard !living.isEmpty, now &- sampled >= Self.samplingNanoseconds else { return }
+    private func sampleMemory(now: UInt64) {
+        guard !living.isEmpty else { return }
         sampled = now
         let oldest = living.values.compactMap { processes[$0] }.sorted { $0.greeted < $1.greeted }
         for process in oldest.prefix(Self.maxSampled) { process.sampleMemory(now: now) }

@@ -2,10 +2,11 @@
 // directory may be out of reach.
 
 import Glibc
+package import GraniteLinux
 
 /// A listening socket and how the environment names it.
 package struct GuardianSocket {
-    package let listener: OpenDescriptor
+    package let listener: Descriptor
     /// `@granite-run-…`, for GRANITE_RUN_SOCKET.
     package let name: String
 
@@ -15,7 +16,7 @@ package struct GuardianSocket {
         let digits = [random.next(), random.next()].map { String($0, radix: 16) }
         name = "@granite-run-" + digits.joined()
         let kind = Int32(SOCK_SEQPACKET.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
-        listener = OpenDescriptor(socket(AF_UNIX, kind, 0))
+        listener = Descriptor(socket(AF_UNIX, kind, 0))
         guard listener.number >= 0 else { return nil }
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)

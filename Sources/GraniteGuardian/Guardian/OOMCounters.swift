@@ -1,6 +1,7 @@
 // Reads how often the kernel's OOM killer struck: a process that it killed looks like one that somebody killed.
 
 import Glibc
+import GraniteLinux
 
 /// The counters of the guardian's own cgroup, which its run's processes share unless they move, and of the machine. Belongs to one thread.
 struct OOMCounters {
@@ -8,7 +9,7 @@ struct OOMCounters {
     private var moves = OOMMoves()
 
     init() {
-        let lines = (Self.text("/proc/self/cgroup") ?? "").split(separator: "\n").map {
+        let lines = (SmallFile.text(at: "/proc/self/cgroup") ?? "").split(separator: "\n").map {
             $0.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
         }.filter { $0.count == 3 }
         if let line = lines.first(where: { $0[1].split(separator: ",").contains("memory") }) {
@@ -18,26 +19,23 @@ struct OOMCounters {
         }
     }
 
-    /// Looks at them. At every turn of the guardian, so that a move has its time.
+    /// Looks at them: often, so that a move has its time.
     ///
     /// - Parameters:
     ///   - now: CLOCK_MONOTONIC, nanoseconds.
     ///   - isGuarding: whether a process has lived since they were looked at last.
     mutating func sample(now: UInt64, isGuarding: Bool) {
         moves.note(
-            cgroup: cgroupFile.flatMap { Self.value("oom_kill", in: $0) },
-            system: Self.value("oom_kill", in: "/proc/vmstat"), at: now, isGuarding: isGuarding)
+            cgroup: cgroupFile.flatMap(Self.kills), system: Self.kills(in: "/proc/vmstat"), at: now,
+            isGuarding: isGuarding)
     }
 
     /// How far each has moved lately; nil if it cannot be read.
     func recent(now: UInt64) -> (cgroup: Int?, system: Int?) { moves.recent(at: now) }
 
-    private static func value(_ name: String, in file: String) -> Int? {
-        let line = text(file)?.split(separator: "\n").first { $0.hasPrefix(name + " ") }
-        return line.flatMap { Int($0.dropFirst(name.count + 1)) }
+    private static func kills(in file: String) -> Int? {
+        SmallFile.text(at: file).flatMap { SmallFile.value("oom_kill", in: $0) }.map { Int(clamping: $0) }
     }
-
-    private static func text(_ path: String) -> String? { SmallText.read(path, limit: 64 << 10) }
 }
 
 /// When the counters moved. Several processes may die of one strike, and a strike of long ago is nobody's cause of death now. Pure.

@@ -3,6 +3,7 @@
 import CLinux
 import FoundationEssentials
 import Glibc
+package import GraniteLinux
 
 /// One end of a connection. Belongs to one thread.
 package final class MessageLink<Incoming: Decodable, Outgoing: Encodable> {
@@ -10,14 +11,14 @@ package final class MessageLink<Incoming: Decodable, Outgoing: Encodable> {
     static var maxWaiting: Int { 4096 }
     static var maxMessageBytes: Int { 256 << 10 }
 
-    private let socket: OpenDescriptor
-    private var waiting: [(bytes: Data, descriptors: [OpenDescriptor])] = []
+    private let socket: Descriptor
+    private var waiting: [(bytes: Data, descriptors: [Descriptor])] = []
     private var endsWhenSent = false
     /// False once the other side is gone.
     package private(set) var isOpen = true
 
     /// - Parameter socket: an end that nobody else holds; it does not block from now on.
-    package init(_ socket: OpenDescriptor) {
+    package init(_ socket: Descriptor) {
         self.socket = socket
         _ = fcntl(socket.number, F_SETFL, O_NONBLOCK)
     }
@@ -28,7 +29,7 @@ package final class MessageLink<Incoming: Decodable, Outgoing: Encodable> {
     }
 
     /// Copies of the descriptors go along; at most 4.
-    package func send(_ message: Outgoing, descriptors: [OpenDescriptor] = []) {
+    package func send(_ message: Outgoing, descriptors: [Descriptor] = []) {
         guard isOpen, let bytes = try? JSONEncoder().encode(message) else { return }
         if waiting.count >= Self.maxWaiting { waiting.removeFirst() }
         waiting.append((bytes, descriptors))

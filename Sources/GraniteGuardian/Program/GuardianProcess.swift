@@ -2,6 +2,7 @@
 
 import CLinux
 import Glibc
+package import GraniteLinux
 
 package enum GuardianProcess {
     /// Where the guardian finds its sockets.
@@ -12,11 +13,11 @@ package enum GuardianProcess {
     ///
     /// - Returns: 0, or an errno value.
     package static func start(
-        executable: String, arguments: [String], environment: ProgramEnvironment, listener: OpenDescriptor,
-        run: OpenDescriptor
+        executable: String, arguments: [String], environment: ProgramEnvironment, listener: Descriptor,
+        run: Descriptor
     ) -> Int32 {
         // Above every target, or one dup2 could overwrite the source of the next.
-        let sources = [listener, run].map { OpenDescriptor(fcntl($0.number, F_DUPFD_CLOEXEC, runDescriptor + 1)) }
+        let sources = [listener, run].map { Descriptor(fcntl($0.number, F_DUPFD_CLOEXEC, runDescriptor + 1)) }
         guard sources.allSatisfy({ $0.number >= 0 }) else { return errno }
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
@@ -30,22 +31,14 @@ package enum GuardianProcess {
         }
         granite_spawn_close_from(&actions, runDescriptor + 1)
 
-        var attributes = posix_spawnattr_t()
-        posix_spawnattr_init(&attributes)
-        defer { posix_spawnattr_destroy(&attributes) }
-        var signals = sigset_t()
-        sigemptyset(&signals)
-        posix_spawnattr_setsigmask(&attributes, &signals)
-        sigfillset(&signals)
-        sigdelset(&signals, SIGKILL)
-        sigdelset(&signals, SIGSTOP)
-        posix_spawnattr_setsigdefault(&attributes, &signals)
-        posix_spawnattr_setflags(
-            &attributes, Int16(POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | newSession))
         var pid = pid_t()
         return withExtendedLifetime(sources) {
-            withCStrings((["granite-crash"] + arguments).map { Array($0.utf8) }) { arguments in
-                environment.withPointers { posix_spawn(&pid, executable, &actions, &attributes, arguments, $0) }
+            withCStrings(["granite-crash"] + arguments) { arguments in
+                environment.withPointers { environment in
+                    SpawnAttributes.withDefaultSignals(flags: newSession) {
+                        posix_spawn(&pid, executable, &actions, $0, arguments, environment)
+                    }
+                }
             }
         }
     }

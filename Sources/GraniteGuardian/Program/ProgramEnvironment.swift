@@ -2,6 +2,7 @@
 
 import CLinux
 import Glibc
+import GraniteLinux
 
 /// NAME=value strings as bytes: they need not be text.
 package struct ProgramEnvironment: Sendable, Equatable {
@@ -71,18 +72,5 @@ package struct ProgramEnvironment: Sendable, Equatable {
     /// Calls `body` with the NULL-terminated array that execve(2) takes, valid during the call.
     func withPointers<Result>(_ body: ([UnsafeMutablePointer<CChar>?]) -> Result) -> Result {
         withCStrings(entries, body)
-    }
-}
-
-/// Calls `body` with a NULL-terminated array of pointers to NUL-terminated strings, valid during the call.
-func withCStrings<Result>(_ strings: [[UInt8]], _ body: ([UnsafeMutablePointer<CChar>?]) -> Result) -> Result {
-    var starts: [Int] = []
-    var bytes: [CChar] = []
-    for string in strings {
-        starts.append(bytes.count)
-        bytes += string.map { CChar(bitPattern: $0) } + [0]
-    }
-    return bytes.withUnsafeMutableBufferPointer { buffer in
-        body(starts.map { start in buffer.baseAddress.map { $0 + start } } + [nil])
     }
 }

@@ -3,6 +3,7 @@
 
 import CLinux
 import Glibc
+package import GraniteLinux
 import GraniteReport
 
 /// One per process. Belongs to the main thread, which must be the only one.
@@ -27,7 +28,7 @@ package final class ProgramRun {
     ///   - news: called for what the guardian tells; must not wait.
     ///   - guardianGone: called when it has ended before its time.
     package init(
-        guardian: OpenDescriptor, news: @escaping (GuardianMessage) -> Void, guardianGone: @escaping () -> Void
+        guardian: Descriptor, news: @escaping (GuardianMessage) -> Void, guardianGone: @escaping () -> Void
     ) {
         link = MessageLink(guardian)
         self.news = news
@@ -68,7 +69,7 @@ package final class ProgramRun {
                 sentence: "\(path) cannot be run: \(String(cString: strerror(error))).",
                 exitCode: error == ENOENT ? 127 : 126)
         }
-        let signals = OpenDescriptor(granite_signal_descriptor())
+        let signals = Descriptor(granite_signal_descriptor())
         letGo(inherited)
         link.send(.started(pid: program))
         lookAtChildren()
@@ -89,7 +90,7 @@ package final class ProgramRun {
         status != nil && (isSettled || !link.isOpen || granite_monotonic_ns() >= deadline)
     }
 
-    private func turn(_ signals: OpenDescriptor) {
+    private func turn(_ signals: Descriptor) {
         var requests = [pollfd(fd: signals.number, events: Int16(POLLIN), revents: 0)]
         if link.isOpen { requests.append(link.interest) }
         let now = granite_monotonic_ns()
@@ -136,7 +137,8 @@ package final class ProgramRun {
     }
 
     private var isStopped: Bool {
-        guard let stat = SmallText.read("/proc/\(program)/stat", limit: 4096), let end = stat.lastIndex(of: ")") else {
+        guard let stat = SmallFile.text(at: "/proc/\(program)/stat", limit: 4096), let end = stat.lastIndex(of: ")")
+        else {
             return false
         }
         return stat[end...].dropFirst(2).first == "T"
@@ -161,15 +163,8 @@ package final class ProgramRun {
             }
             status = change.wait_status
             deadline = granite_monotonic_ns() &+ Self.settlingNanoseconds
-            link.send(.ended(pid: program, waitStatus: change.wait_status, resources: Self.usage(change.resources)))
+            link.send(.ended(pid: program, waitStatus: change.wait_status, resources: ResourceUsage(change.resources)))
         }
-    }
-
-    private static func usage(_ usage: rusage) -> ResourceUsage {
-        ResourceUsage(
-            userSeconds: Double(usage.ru_utime.tv_sec) + Double(usage.ru_utime.tv_usec) / 1e6,
-            systemSeconds: Double(usage.ru_stime.tv_sec) + Double(usage.ru_stime.tv_usec) / 1e6,
-            maxRSSBytes: UInt64(clamping: usage.ru_maxrss) &* 1024)
     }
 
     // MARK: - Descriptors

@@ -1,6 +1,7 @@
 // Reads the kernel's log for one thing: which processes the OOM killer killed. It alone names the victim's pid.
 
 import Glibc
+import GraniteLinux
 import GraniteReport
 
 /// The kernel's log from now on (/dev/kmsg, Documentation/ABI/testing/dev-kmsg). Belongs to the supervisor's thread.

@@ -1,6 +1,7 @@
 // Finds the memory cgroup of a process and reads its files. It is separate from the question who was killed, so that v1, v2, hybrid and
 // container layouts are tested from recorded file trees.
 
+import GraniteLinux
 package import GraniteReport
 
 /// The memory cgroup of one process (cgroups(7)); one of version 1 where the memory controller is there, else of version 2.
@@ -71,7 +72,7 @@ package struct MemoryCgroup: Sendable, Equatable {
             memory.limitBytes = directories.compactMap { Self.number("\($0)/memory.max") }.min()  // "max" is no number
             memory.peakBytes = Self.number("\(own)/memory.peak")
             memory.currentBytes = Self.number("\(own)/memory.current")
-            memory.limitHits = SmallFile.text(at: "\(own)/memory.events").flatMap { Self.value("max", in: $0) }
+            memory.limitHits = SmallFile.text(at: "\(own)/memory.events").flatMap { SmallFile.value("max", in: $0) }
         }
         return memory
     }
@@ -82,7 +83,8 @@ package struct MemoryCgroup: Sendable, Equatable {
             version == .one
             ? ["memory.oom_control"] : isOwn ? ["memory.events.local", "memory.events"] : ["memory.events"]
         for name in names {
-            if let text = SmallFile.text(at: "\(directory)/\(name)"), let count = value("oom_kill", in: text) {
+            if let text = SmallFile.text(at: "\(directory)/\(name)"), let count = SmallFile.value("oom_kill", in: text)
+            {
                 return Int(clamping: count)
             }
         }
@@ -91,15 +93,6 @@ package struct MemoryCgroup: Sendable, Equatable {
 
     private static func number(_ path: String) -> UInt64? {
         SmallFile.text(at: path).flatMap { UInt64($0.prefix { $0 != "\n" }) }
-    }
-
-    /// The number after a name in a file of `name value` lines.
-    package static func value(_ name: String, in text: String) -> UInt64? {
-        for line in text.split(separator: "\n") {
-            let words = line.split(separator: " ")
-            if words.count == 2, words[0] == name { return UInt64(words[1]) }
-        }
-        return nil
     }
 }
 

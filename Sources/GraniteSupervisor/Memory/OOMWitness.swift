@@ -1,6 +1,7 @@
 // Puts together what the kernel tells of OOM kills: the counter of the victim's cgroup, the whole machine's, and the log. They tell an
 // OOM kill from a kill -9, which look alike in a wait status. States facts; what follows from them is the diagnosis' to say.
 
+import GraniteLinux
 import GraniteReport
 
 /// Follows the OOM killer's counters. Belongs to the supervisor's thread.
@@ -112,7 +113,7 @@ struct OOMWitness {
 
     /// `oom_kill` of /proc/vmstat: every victim of the machine.
     private static func systemKills(_ root: String) -> Int? {
-        SmallFile.text(at: "\(root)/proc/vmstat").flatMap { MemoryCgroup.value("oom_kill", in: $0) }.map {
+        SmallFile.text(at: "\(root)/proc/vmstat").flatMap { SmallFile.value("oom_kill", in: $0) }.map {
             Int(clamping: $0)
         }
     }

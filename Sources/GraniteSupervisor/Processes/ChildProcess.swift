@@ -3,6 +3,7 @@
 
 import CLinux
 import Glibc
+import GraniteLinux
 import GraniteReport
 
 /// A child of this process. It is reaped by ``reap()`` alone: waitpid(-1) would take children that are not ours to take.
@@ -42,27 +43,15 @@ struct ChildProcess {
         // Also what whoever started us left open without close-on-exec.
         granite_spawn_close_from(&actions, max(3, highest + 1))
 
-        var attributes = posix_spawnattr_t()
-        posix_spawnattr_init(&attributes)
-        defer { posix_spawnattr_destroy(&attributes) }
-        var signals = sigset_t()
-        sigemptyset(&signals)
-        posix_spawnattr_setsigmask(&attributes, &signals)
-        sigfillset(&signals)
-        sigdelset(&signals, SIGKILL)
-        sigdelset(&signals, SIGSTOP)
-        posix_spawnattr_setsigdefault(&attributes, &signals)
-        let flags =
-            POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | (recipe.ownProcessGroup ? POSIX_SPAWN_SETPGROUP : 0)
-        posix_spawnattr_setflags(&attributes, Int16(flags))
-
         let name = recipe.executable.split(separator: "/").last.map { String($0) } ?? recipe.executable
         var pid = pid_t()
         // Actions hold numbers alone: without this the copies could be closed after their last use above.
         let error = withExtendedLifetime(moved) {
             withCStrings([name] + recipe.arguments) { arguments in
                 withCStrings(environment(adding: recipe.environment)) { environment in
-                    posix_spawn(&pid, recipe.executable, &actions, &attributes, arguments, environment)
+                    SpawnAttributes.withDefaultSignals(flags: recipe.ownProcessGroup ? POSIX_SPAWN_SETPGROUP : 0) {
+                        posix_spawn(&pid, recipe.executable, &actions, $0, arguments, environment)
+                    }
                 }
             }
         }
@@ -87,13 +76,7 @@ struct ChildProcess {
         if reaped == 0 { return nil }
         // ECHILD: somebody ignores SIGCHLD in this process, the status is lost. It is dead all the same.
         guard reaped == pid else { return (0, ResourceUsage()) }
-        return (
-            status,
-            ResourceUsage(
-                userSeconds: Double(usage.ru_utime.tv_sec) + Double(usage.ru_utime.tv_usec) / 1e6,
-                systemSeconds: Double(usage.ru_stime.tv_sec) + Double(usage.ru_stime.tv_usec) / 1e6,
-                maxRSSBytes: UInt64(clamping: usage.ru_maxrss) &* 1024)
-        )
+        return (status, ResourceUsage(usage))
     }
 
     /// Never reaches another process, even when this one was reaped and its pid given to another.
@@ -124,22 +107,5 @@ struct ChildProcess {
             entry += 1
         }
         return result + additions.map { Array("\($0.name)=\($0.value)".utf8CString) }
-    }
-}
-
-private func withCStrings<Result>(_ strings: [String], _ body: ([UnsafeMutablePointer<CChar>?]) -> Result) -> Result {
-    withCStrings(strings.map { Array($0.utf8CString) }, body)
-}
-
-/// Calls `body` with a NULL-terminated array of pointers to NUL-terminated strings, valid during the call.
-private func withCStrings<Result>(_ strings: [[CChar]], _ body: ([UnsafeMutablePointer<CChar>?]) -> Result) -> Result {
-    var starts: [Int] = []
-    var bytes: [CChar] = []
-    for string in strings {
-        starts.append(bytes.count)
-        bytes += string
-    }
-    return bytes.withUnsafeMutableBufferPointer { buffer in
-        body(starts.map { start in buffer.baseAddress.map { $0 + start } } + [nil])
     }
 }

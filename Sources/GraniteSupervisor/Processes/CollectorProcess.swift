@@ -4,6 +4,7 @@ import CLinux
 import FoundationEssentials
 import Glibc
 import GraniteCrashChannel
+import GraniteLinux
 import GraniteReport
 
 /// The collector of one server. Belongs to the supervisor's thread.

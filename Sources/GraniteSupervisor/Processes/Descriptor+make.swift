@@ -1,28 +1,16 @@
-// Defines an open file descriptor that closes itself: the supervisor lives for months and opens seven for each worker.
+// Makes the descriptors that the supervisor needs, with its errors.
 
 import CLinux
 import Glibc
+import GraniteLinux
 
-/// An open descriptor, close-on-exec; closed with the last reference.
-package final class Descriptor: Sendable {
-    /// Valid while the object lives.
-    package let number: Int32
-
-    /// Takes over `number`.
-    package init(_ number: Int32) { self.number = number }
-
-    deinit { close(number) }
-
-    /// Two connected SOCK_SEQPACKET sockets: messages keep their borders and arrive whole or not at all.
+extension Descriptor {
+    /// Two connected SOCK_SEQPACKET sockets.
     static func makeMessageSockets() throws(SupervisorError) -> (Descriptor, Descriptor) {
-        var ends: (Int32, Int32) = (-1, -1)
-        let kind = Int32(SOCK_SEQPACKET.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
-        try systemCall("socketpair") {
-            withUnsafeMutablePointer(to: &ends) {
-                $0.withMemoryRebound(to: Int32.self, capacity: 2) { socketpair(AF_UNIX, kind, 0, $0) }
-            }
+        guard let ends = messageSockets() else {
+            throw SupervisorError(code: .systemCall, errno: errno, subject: "socketpair")
         }
-        return (Descriptor(ends.0), Descriptor(ends.1))
+        return ends
     }
 
     /// A pipe. Reading never blocks, writing does: the child's stderr behaves as a file would.

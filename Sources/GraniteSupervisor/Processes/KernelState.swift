@@ -1,6 +1,7 @@
 // Reads what the kernel says a process is doing. It is separate because it is all that can be told of one that runs no code of its own.
 
 import Glibc
+import GraniteLinux
 
 /// Facts of /proc/PID (proc(5)) about a child that was not reaped: its pid is still its own.
 enum KernelState {

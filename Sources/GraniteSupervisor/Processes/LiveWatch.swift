@@ -4,6 +4,7 @@
 import CLinux
 import Glibc
 import GraniteCrashChannel
+import GraniteLinux
 import GraniteReport
 
 /// Belongs to the supervisor's thread.

@@ -1,6 +1,7 @@
 // Reads a child's stderr: passes whole lines on and keeps the last ones for its crash report.
 
 import Glibc
+import GraniteLinux
 
 /// The last lines of a stream, bounded in number and bytes.
 package struct LogTail: Sendable, Equatable {

@@ -2,6 +2,7 @@
 
 import CLinux
 import Glibc
+import GraniteLinux
 import GraniteReport
 
 /// Calls a handler when its descriptor can be read (or written), or was hung up. Belongs to one thread.

@@ -1,6 +1,7 @@
 // Defines what a collector must know, and what one that was started anew must be told again. Pure bookkeeping.
 
 package import GraniteCrashChannel
+package import GraniteLinux
 
 /// The workers whose deaths the collector reports on, by crash id.
 package struct Watchlist {

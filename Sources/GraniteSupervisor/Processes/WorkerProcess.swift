@@ -3,6 +3,7 @@
 import CLinux
 import Glibc
 import GraniteCrashChannel
+import GraniteLinux
 import GraniteReport
 
 /// A spawned worker. Belongs to the supervisor's thread.
